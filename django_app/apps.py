@@ -1,0 +1,19 @@
+"""The Django application's registration."""
+
+from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
+
+
+class PgSuperviseConfig(AppConfig):
+    """`INSTALLED_APPS = ["pgsupervise.django_app"]`; every app's `tasks` and `notifications` modules are imported."""
+
+    name = "pgsupervise.django_app"
+    label = "pgsupervise"
+    verbose_name = "pgsupervise"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the system checks and import the modules that declare tasks and policies."""
+        from pgsupervise.django_app import checks  # noqa: F401 - imported for its @register decorators
+
+        autodiscover_modules("tasks", "notifications")

@@ -1,0 +1,171 @@
+"""Notifications: events, the batches they are folded into, and the deliveries that the batches become."""
+
+from django.db import models
+from django.db.models import Q
+
+from pgsupervise.partitions.states import BatchState, DeliveryState, EventState
+
+from .fields import BucketField, KeyBucket, TransactionNow
+
+
+class RecipientColumns(models.Model):
+    """Every row of a recipient lies in the recipient's bucket, so one worker at a time sees all of them."""
+
+    id = models.BigAutoField(primary_key=True)
+    bucket = BucketField(key_field="recipient")
+    policy = models.CharField(max_length=100)
+    recipient = models.CharField(max_length=320)
+    created_at = models.DateTimeField(db_default=TransactionNow(), editable=False)
+
+    class Meta:
+        abstract = True
+        constraints = [
+            models.CheckConstraint(name="pgsupervise_%(class)s_bucket", condition=Q(bucket=KeyBucket("recipient")))
+        ]
+
+
+class Event(RecipientColumns):
+    """One thing to tell a recipient. `notify()` writes these and nothing else."""
+
+    key = models.CharField(max_length=500, default="", blank=True, db_default="", help_text="Batched apart by this.")
+    actor = models.CharField(max_length=320, default="", blank=True, db_default="")
+    object = models.CharField(max_length=500, default="", blank=True, db_default="")
+    data = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()), blank=True)
+    occurred_at = models.DateTimeField(db_default=TransactionNow())
+    state = models.CharField(
+        max_length=7,
+        choices=[(state.value, state.value) for state in EventState],
+        default=EventState.PENDING,
+        db_default=EventState.PENDING.value,
+    )
+    batch = models.ForeignKey(
+        "Batch", on_delete=models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="events"
+    )
+
+    class Meta(RecipientColumns.Meta):
+        constraints = [
+            *RecipientColumns.Meta.constraints,
+            models.CheckConstraint(
+                name="pgsupervise_event_state",
+                condition=Q(state=EventState.PENDING, batch__isnull=True)
+                | Q(state=EventState.FOLDED, batch__isnull=False),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                "bucket", "occurred_at", "id", name="pgsupervise_event_pending", condition=Q(state=EventState.PENDING)
+            ),
+            models.Index("batch_id", name="pgsupervise_event_batch", condition=Q(batch__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.policy} for {self.recipient} #{self.pk}"
+
+
+class Batch(RecipientColumns):
+    """The open events of one (policy, recipient, key), and later what became of them."""
+
+    key = models.CharField(max_length=500, default="", db_default="")
+    state = models.CharField(max_length=6, choices=[(state.value, state.value) for state in BatchState])
+    opened_at = models.DateTimeField(help_text="When its first event occurred.")
+    closes_at = models.DateTimeField(help_text="It takes events that occurred before this.")
+    deliver_at = models.DateTimeField(help_text="It is sealed when the event clock reaches this.")
+    item_count = models.PositiveIntegerField()
+    sealed_at = models.DateTimeField(null=True)
+    error = models.TextField(default="", db_default="", help_text="Why it could not be rendered.")
+
+    class Meta(RecipientColumns.Meta):
+        verbose_name_plural = "batches"
+        constraints = [
+            *RecipientColumns.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["bucket", "policy", "recipient", "key"],
+                name="pgsupervise_batch_one_open",
+                condition=Q(state=BatchState.OPEN),
+            ),
+            models.CheckConstraint(
+                name="pgsupervise_batch_state",
+                condition=Q(state__in=[BatchState.OPEN, BatchState.CLOSED], sealed_at__isnull=True)
+                | Q(state=BatchState.SEALED, sealed_at__isnull=False),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                "bucket", "deliver_at", name="pgsupervise_batch_due", condition=~Q(state=BatchState.SEALED.value)
+            ),
+            models.Index("bucket", "recipient", "id", name="pgsupervise_batch_recipient"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.policy} for {self.recipient} #{self.pk}"
+
+
+class Delivery(RecipientColumns):
+    """One message of a sealed batch over one channel: rendered once, sent as it is, however often."""
+
+    batch = models.ForeignKey(
+        Batch, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="deliveries"
+    )
+    channel = models.CharField(max_length=50)
+    payload = models.JSONField()
+    state = models.CharField(
+        max_length=8,
+        choices=[(state.value, state.value) for state in DeliveryState],
+        default=DeliveryState.PENDING,
+        db_default=DeliveryState.PENDING.value,
+    )
+    attempt = models.PositiveIntegerField(default=0, db_default=0)
+    not_before = models.DateTimeField(db_default=TransactionNow())
+    claim_token = models.BigIntegerField(default=0, db_default=0, editable=False)
+    claimed_by = models.UUIDField(null=True, editable=False)
+    claimed_at = models.DateTimeField(null=True, editable=False)
+    finished_at = models.DateTimeField(null=True)
+    provider_id = models.CharField(max_length=200, default="", db_default="")
+    error = models.TextField(default="", db_default="")
+
+    class Meta(RecipientColumns.Meta):
+        verbose_name_plural = "deliveries"
+        constraints = [
+            *RecipientColumns.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["bucket", "batch", "channel"], name="pgsupervise_delivery_one_per_channel"
+            ),
+            models.CheckConstraint(
+                name="pgsupervise_delivery_claim",
+                condition=Q(state=DeliveryState.SENDING, claimed_by__isnull=False)
+                | (~Q(state=DeliveryState.SENDING) & Q(claimed_by__isnull=True)),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                "bucket",
+                "recipient",
+                "id",
+                name="pgsupervise_delivery_waiting",
+                condition=Q(state__in=[DeliveryState.PENDING, DeliveryState.SENDING]),
+            ),
+            models.Index("bucket", "id", name="pgsupervise_delivery_due", condition=Q(state=DeliveryState.PENDING)),
+            models.Index(
+                "claimed_by", name="pgsupervise_delivery_claimed", condition=Q(state=DeliveryState.SENDING)
+            ),
+            models.Index("bucket", "recipient", "id", name="pgsupervise_delivery_recip"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} to {self.recipient} #{self.pk}"
+
+
+class Clock(models.Model):
+    """The event clock: one row. NULL, as in every real deployment, means the database's own `now()`.
+
+    A replay or a test sets it, in the same transaction as the events, to the time up to which all events are in.
+    """
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    simulated_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(name="pgsupervise_clock_one_row", condition=Q(id=1))]
+
+    def __str__(self) -> str:
+        return str(self.simulated_at or "now()")

@@ -1,0 +1,106 @@
+"""Rows as they come out of the tables."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedTask:
+    """A task that this worker has claimed; `claim_token` fences every write about it."""
+
+    id: int
+    bucket: int
+    claim_token: int
+    name: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    attempt: int
+    max_attempts: int
+    crashes: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PendingEvent:
+    """An event that has no batch yet; only what decides its batch."""
+
+    id: int
+    policy: str
+    recipient: str
+    key: str
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBatch:
+    """A batch that still takes events."""
+
+    id: int
+    policy: str
+    recipient: str
+    key: str
+    opened_at: datetime
+    closes_at: datetime
+    item_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One event of a batch, as templates see it."""
+
+    id: int
+    occurred_at: datetime
+    actor: str
+    object: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DueBatch:
+    """A batch whose time has come, with its items in order of (occurred_at, id)."""
+
+    id: int
+    bucket: int
+    policy: str
+    recipient: str
+    key: str
+    opened_at: datetime
+    closes_at: datetime
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """A rendered message that sealing a batch will insert."""
+
+    channel: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedDelivery:
+    """A delivery that this worker is sending."""
+
+    id: int
+    bucket: int
+    claim_token: int
+    batch_id: int
+    policy: str
+    recipient: str
+    channel: str
+    payload: dict[str, Any]
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveWorker:
+    """A worker process that beats, anywhere in the cluster."""
+
+    id: UUID
+    supervisor: UUID
+    slot: int
+    partitions: int
+    processes: int
+    draining: bool
