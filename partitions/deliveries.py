@@ -1,0 +1,65 @@
+"""The delivery ledger: what is being sent, and what is known about what was sent."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from .connection import Connection
+from .rows import ClaimedDelivery
+from .states import DeliveryState
+from .statements import load
+
+
+@dataclass(frozen=True, slots=True)
+class SentDelivery:
+    """A claimed delivery after its call; `delay` counts when it is PENDING again, `burnt` whether the try counts."""
+
+    delivery: ClaimedDelivery
+    state: DeliveryState
+    provider_id: str = ""
+    error: str = ""
+    delay: timedelta = timedelta(0)
+    burnt: bool = True
+
+
+def claim_deliveries(
+    connection: Connection, *, bucket: int, owner: UUID, epoch: int, channels: Sequence[str], limit: int
+) -> list[ClaimedDelivery]:
+    """Claim up to `limit` deliveries in order of their ids; a recipient's earlier ones hold back its later ones.
+
+    Claims nothing when the bucket's lease is no longer held with this epoch.
+    """
+    rows = connection.execute(
+        load("claim_deliveries"),
+        {"bucket": bucket, "owner": owner, "epoch": epoch, "channels": list(channels), "limit": limit},
+    )
+    return sorted((ClaimedDelivery(*row) for row in rows), key=lambda delivery: delivery.id)
+
+
+def finish_deliveries(
+    connection: Connection, *, bucket: int, owner: UUID, epoch: int, sent: Sequence[SentDelivery]
+) -> set[int]:
+    """Record what is known about deliveries after their calls; return the ids that were still ours."""
+    rows = connection.execute(
+        load("finish_deliveries"),
+        {
+            "bucket": bucket,
+            "owner": owner,
+            "epoch": epoch,
+            "ids": [s.delivery.id for s in sent],
+            "tokens": [s.delivery.claim_token for s in sent],
+            "states": [s.state for s in sent],
+            "provider_ids": [s.provider_id for s in sent],
+            "errors": [s.error for s in sent],
+            "delays": [s.delay.total_seconds() for s in sent],
+            "unburnt": [0 if s.burnt else 1 for s in sent],
+        },
+    )
+    return {row[0] for row in rows}
+
+
+def release_unheld_deliveries(connection: Connection, owner: UUID, held: Collection[int]) -> list[int]:
+    """Make deliveries pending that are claimed by the owner but not in its hands; call it between claims only."""
+    rows = connection.execute(load("release_unheld_deliveries"), {"owner": owner, "held": list(held)})
+    return [row[0] for row in rows]

@@ -1,0 +1,14 @@
+-- First half of finishing: copy what is still ours into the archive. The row locks hold until the second half.
+INSERT INTO pgsupervise_finishedtask
+    (id, bucket, name, key, args, kwargs, priority, state, max_attempts, attempt, crashes, run_at, created_at,
+     started_at, finished_at, worker, error, traceback)
+SELECT t.id, t.bucket, t.name, t.key, t.args, t.kwargs, t.priority, ended.state, t.max_attempts, t.attempt,
+    t.crashes + ended.crashes, t.run_at, t.created_at, t.claimed_at, now(), t.claimed_by,
+    coalesce(ended.error, t.error), coalesce(ended.traceback, t.traceback)
+FROM unnest(
+        %(ids)s::bigint[], %(tokens)s::bigint[], %(states)s::text[], %(crashes)s::int[], %(errors)s::text[],
+        %(tracebacks)s::text[]
+    ) AS ended (id, token, state, crashes, error, traceback)
+JOIN pgsupervise_task t ON t.id = ended.id
+WHERE t.bucket = %(bucket)s AND t.state = 'IN PROGRESS' AND t.claim_token = ended.token
+FOR UPDATE OF t

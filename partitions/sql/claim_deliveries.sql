@@ -1,0 +1,25 @@
+-- SENDING and its attempt are committed before the call. A recipient's digests go out in order: one that is being sent or
+-- that waits for its retry holds back the later ones of the same recipient and channel.
+WITH chunk AS (
+    SELECT d.id
+    FROM pgsupervise_delivery d
+    WHERE d.bucket = %(bucket)s AND d.state = 'PENDING' AND d.not_before <= now() AND d.channel = ANY(%(channels)s)
+        AND NOT EXISTS (
+            SELECT FROM pgsupervise_delivery earlier
+            WHERE earlier.bucket = %(bucket)s AND earlier.recipient = d.recipient AND earlier.id < d.id
+                AND earlier.channel = d.channel AND earlier.state IN ('PENDING', 'SENDING')
+                AND (earlier.state = 'SENDING' OR earlier.not_before > now())
+        )
+        AND EXISTS (
+            SELECT FROM pgsupervise_lease l
+            WHERE l.bucket = %(bucket)s AND l.owner_id = %(owner)s AND l.epoch = %(epoch)s
+        )
+    ORDER BY d.id
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE pgsupervise_delivery d
+SET state = 'SENDING', attempt = d.attempt + 1, claim_token = d.claim_token + 1, claimed_by = %(owner)s, claimed_at = now()
+FROM chunk
+WHERE d.bucket = %(bucket)s AND d.id = chunk.id
+RETURNING d.id, d.bucket, d.claim_token, d.batch_id, d.policy, d.recipient, d.channel, d.payload, d.attempt

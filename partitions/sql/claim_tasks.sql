@@ -1,0 +1,21 @@
+-- A chunk of one bucket, by equality, behind the watermark: dead index entries in front are not walked again. SKIP LOCKED
+-- stays although the bucket has one owner: ownership is for order, fairness and speed, the row lock is for safety.
+WITH chunk AS (
+    SELECT id
+    FROM pgsupervise_task
+    WHERE bucket = %(bucket)s AND state = 'READY' AND name = ANY(%(names)s)
+        AND (priority, id) > (%(after_priority)s, %(after_id)s)
+        AND EXISTS (
+            SELECT FROM pgsupervise_lease l
+            WHERE l.bucket = %(bucket)s AND l.owner_id = %(owner)s AND l.epoch = %(epoch)s
+        )
+    ORDER BY priority, id
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE pgsupervise_task t
+SET state = 'IN PROGRESS', claim_token = t.claim_token + 1, claimed_by = %(owner)s, claimed_at = now(),
+    attempt = t.attempt + 1
+FROM chunk
+WHERE t.bucket = %(bucket)s AND t.id = chunk.id
+RETURNING t.id, t.bucket, t.claim_token, t.name, t.args, t.kwargs, t.attempt, t.max_attempts, t.crashes, t.key, t.priority

@@ -1,0 +1,10 @@
+-- The batches that a fold opened; some of them it closed again.
+INSERT INTO pgsupervise_batch
+    (id, bucket, policy, recipient, key, state, opened_at, closes_at, deliver_at, item_count)
+SELECT new.id, %(bucket)s, new.policy, new.recipient, new.key, new.state, new.opened_at, new.closes_at, new.deliver_at,
+    new.item_count
+FROM unnest(
+        %(ids)s::bigint[], %(policies)s::text[], %(recipients)s::text[], %(keys)s::text[], %(states)s::text[],
+        %(opened_at)s::timestamptz[], %(closes_at)s::timestamptz[], %(deliver_at)s::timestamptz[],
+        %(item_counts)s::int[]
+    ) AS new (id, policy, recipient, key, state, opened_at, closes_at, deliver_at, item_count)

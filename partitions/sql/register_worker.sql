@@ -1,0 +1,6 @@
+-- A process announces itself, once for each boot.
+INSERT INTO pgsupervise_worker
+    (id, supervisor, kind, slot, host, pid, partitions, processes, state, started_at, beat_at)
+VALUES
+    (%(id)s, %(supervisor)s, %(kind)s, %(slot)s, %(host)s, %(pid)s, %(partitions)s, %(processes)s,
+     'ACTIVE', now(), now())

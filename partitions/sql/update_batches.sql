@@ -1,0 +1,9 @@
+-- What a fold changed in batches that were open before it.
+UPDATE pgsupervise_batch b
+SET state = folded.state, closes_at = folded.closes_at, deliver_at = folded.deliver_at,
+    item_count = folded.item_count
+FROM unnest(
+        %(ids)s::bigint[], %(states)s::text[], %(closes_at)s::timestamptz[], %(deliver_at)s::timestamptz[],
+        %(item_counts)s::int[]
+    ) AS folded (id, state, closes_at, deliver_at, item_count)
+WHERE b.bucket = %(bucket)s AND b.id = folded.id AND b.state = 'OPEN'

@@ -1,0 +1,5 @@
+"""`python -m pgsupervise.supervisor` is `pgsupervise`."""
+
+from .cli import main
+
+main(prog_name="pgsupervise")

@@ -1,0 +1,162 @@
+"""The beat thread: heartbeat, leases and hand-over. It has a connection of its own, and work never starves it."""
+
+import logging
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from uuid import UUID
+
+from pgsupervise.metrics import recorder
+from pgsupervise.partitions import leases, workers
+from pgsupervise.partitions.buckets import partition_of
+
+from .context import WorkerContext
+from .exits import ExitCode
+from .link import Link
+from .share import targets
+
+logger = logging.getLogger(__name__)
+UNSETTLED_SECONDS = 0.1
+"""How often the leases are looked at while what is owned is not yet what should be owned."""
+
+
+class Beat(threading.Thread):
+    """Keeps the worker alive in the others' eyes until the work has ended."""
+
+    def __init__(self, context: WorkerContext) -> None:
+        super().__init__(name="beat", daemon=True)
+        self._context = context
+        self._ownership = context.ownership
+        self._wake = threading.Event()
+        self._link = Link(context.project.conninfo, "beat " + context.name, self._pause, context.config.fence_after / 2)
+        self._next_beat = 0.0
+
+    def run(self) -> None:
+        """Beat until the worker has drained, then give everything back."""
+        while not self._context.work_ended.is_set():
+            if os.getppid() != self._context.parent_pid and not self._context.draining.is_set():
+                logger.warning("the supervisor is gone: draining")
+                self._context.drain()
+            settled = False
+            with self._link.guard():
+                self._beat_if_due()
+                settled = self._look_after_leases()
+            self._wake.wait(self._pause_until_next(settled))
+            self._wake.clear()
+        with self._link.guard():
+            self._take_leave()
+        self._link.close()
+
+    def wake(self) -> None:
+        """Look at the leases now; called when a bucket may be let go or the work has ended."""
+        self._wake.set()
+
+    def _pause(self, seconds: float) -> None:
+        self._context.work_ended.wait(seconds)
+
+    def _pause_until_next(self, settled: bool) -> float:
+        until_beat = max(0.0, self._next_beat - time.monotonic())
+        return until_beat if settled else min(UNSETTLED_SECONDS, until_beat)
+
+    def _beat_if_due(self) -> None:
+        sent_at = time.monotonic()
+        if sent_at < self._next_beat:
+            return
+        context = self._context
+        alive = workers.beat(
+            self._link.connection,
+            context.id,
+            draining=context.draining.is_set(),
+            running_task=context.board.running_task,
+        )
+        if not alive:
+            self._end_as_dead()
+        self._ownership.renewed(sent_at)
+        context.board.beat(sent_at)
+        recorder.beat()
+        self._next_beat = sent_at + context.config.beat.total_seconds()
+
+    def _end_as_dead(self) -> None:
+        # Our tasks and buckets are somebody else's by now. Python offers no way to stop a task in another thread, so
+        # the process ends; nothing it could still write would pass the fences.
+        logger.error("declared dead by others: ending", extra={"fields": {"instance": self._context.id}})
+        os._exit(ExitCode.FENCED)
+
+    def _look_after_leases(self) -> bool:
+        """Move towards the goal by one step; return whether it is reached."""
+        connection, me = self._link.connection, self._context.id
+        now = leases.all_leases(connection)
+        self._notice_changes({lease.bucket: lease.epoch for lease in now if lease.owner == me})
+        self._release(self._ownership.idle_leaving())
+        if self._context.draining.is_set():
+            self._ownership.let_go(self._ownership.owned())
+            return False
+        goal = targets(workers.live_workers(connection, self._context.config.dead_after))
+        mine = {bucket for bucket, owner in goal.items() if owner == me}
+        owned = set(self._ownership.owned())
+        self._hand_over(owned - mine, goal)
+        missing = mine - owned
+        if missing:
+            self._acquire(missing & {lease.bucket for lease in now if lease.owner is None})
+        return set(self._ownership.owned()) == mine
+
+    def _notice_changes(self, in_database: dict[int, int]) -> None:
+        """Believe the database: what it does not call ours is lost, and what it calls ours we have."""
+        owned = self._ownership.owned()
+        lost = {bucket for bucket, epoch in owned.items() if in_database.get(bucket) != epoch}
+        if lost:
+            logger.warning("leases lost", extra={"fields": {"buckets": _spans(lost)}})
+            recorder.leases_changed("lost", len(lost))
+            self._ownership.forget(lost)
+        found = {bucket: epoch for bucket, epoch in in_database.items() if bucket not in owned or bucket in lost}
+        # The reply to our own acquisition was lost: the buckets are ours all the same.
+        self._ownership.adopt(found)
+
+    def _hand_over(self, unwanted: Collection[int], goal: dict[int, UUID]) -> None:
+        """Begin to let one partition go; the next one follows when this one is released."""
+        if self._ownership.leaving() or not unwanted:
+            return
+        by_partition = self._by_partition(bucket for bucket in unwanted if bucket in goal)
+        if by_partition:
+            self._ownership.let_go(by_partition[min(by_partition)])
+            self._context.inbox.wake()
+
+    def _release(self, idle: Collection[int]) -> None:
+        if idle:
+            released = leases.release_leases(self._link.connection, self._context.id, idle)
+            self._ownership.forget(idle)
+            recorder.leases_changed("released", len(released))
+            logger.info("leases released", extra={"fields": {"buckets": _spans(released)}})
+
+    def _acquire(self, free: Collection[int]) -> None:
+        for buckets in self._by_partition(free).values():
+            taken = leases.acquire_leases(self._link.connection, self._context.id, buckets)
+            if taken:
+                self._ownership.adopt(taken)
+                recorder.leases_changed("acquired", len(taken))
+                fields = {"buckets": _spans(taken), "epoch": max(taken.values())}
+                logger.info("leases acquired", extra={"fields": fields})
+                self._context.inbox.wake()
+
+    def _by_partition(self, buckets: Iterable[int]) -> dict[int, list[int]]:
+        grouped: dict[int, list[int]] = defaultdict(list)
+        for bucket in sorted(buckets):
+            grouped[partition_of(bucket, self._context.config.partitions)].append(bucket)
+        return grouped
+
+    def _take_leave(self) -> None:
+        self._release(self._ownership.owned())
+        workers.stop_worker(self._link.connection, self._context.id, "drained")
+
+
+def _spans(buckets: Collection[int]) -> str:
+    """Return buckets as spans, "0-31,64": short enough for a log line."""
+    spans: list[list[int]] = []
+    for bucket in sorted(buckets):
+        if spans and bucket == spans[-1][1] + 1:
+            spans[-1][1] = bucket
+        else:
+            spans.append([bucket, bucket])
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)

@@ -1,0 +1,128 @@
+"""Between fork and loop: a child makes itself independent of its parent before it serves."""
+
+import gc
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import setproctitle
+
+from pgsupervise.metrics import recorder, store
+from pgsupervise.partitions.backoff import RECONNECT
+from pgsupervise.partitions.connection import Connection, connect, is_lost
+
+from . import logs
+from .board import BoardRow
+from .config import Config
+from .context import ChildContext
+from .exits import ExitCode
+from .project import Project
+from .signals import SignalInbox, reset_in_child
+
+logger = logging.getLogger(__name__)
+
+Serve = Callable[[ChildContext], int]
+
+
+def child_main(
+    serve: Serve,
+    *,
+    config: Config,
+    project: Project,
+    supervisor_id: UUID,
+    parent_pid: int,
+    kind: str,
+    slot: int,
+    board: BoardRow,
+) -> None:
+    """Run a child and end the process with its exit code; never returns."""
+    code: int = ExitCode.ERROR
+    try:
+        reset_in_child()
+        inbox = SignalInbox(signal.SIGTERM, signal.SIGINT)
+        context = ChildContext(
+            config=config,
+            project=project,
+            supervisor_id=supervisor_id,
+            parent_pid=parent_pid,
+            kind=kind,
+            slot=slot,
+            board=board,
+            inbox=inbox,
+        )
+        logs.identify(context.name)
+        store.identify(context.name)
+        setproctitle.setproctitle(f"pgsupervise: {context.name} of {config.workers}" if kind == "worker" else f"pgsupervise: {kind}")
+        inbox.open()
+        board.instance = context.id
+        code = serve(context)
+    except psycopg.errors.UndefinedTable as error:
+        logger.critical("the database is not migrated: run `manage.py migrate`", extra={"fields": {"error": str(error)}})
+        code = ExitCode.CANNOT_BOOT
+    except Exception:
+        logger.exception("ended by a fault")
+    finally:
+        logging.shutdown()
+        # Not sys.exit: atexit handlers and buffers of before the fork are the parent's business.
+        os._exit(code)
+
+
+def boot_connection(context: ChildContext) -> Connection | None:
+    """Return a connection, trying with backoff while the database is away; None when told to stop meanwhile."""
+    failures = 0
+    while not context.draining.is_set():
+        try:
+            return connect(context.project.conninfo, f"boot {context.name}")
+        except psycopg.Error as error:
+            if not is_lost(error):
+                raise
+            failures += 1
+            recorder.database_error("boot")
+            fields = {"failures": failures, "error": str(error).strip().splitlines()[0]}
+            logger.warning("database not reachable yet", extra={"fields": fields})
+            context.inbox.wait(RECONNECT.delay(failures).total_seconds() + 0.05)
+            context.take_signals()
+            if os.getppid() != context.parent_pid:
+                context.drain()
+    return None
+
+
+def identity(context: ChildContext) -> dict[str, Any]:
+    """Return the fields of the process's heartbeat row."""
+    return {
+        "id": context.id,
+        "supervisor": context.supervisor_id,
+        "kind": context.kind,
+        "slot": context.slot,
+        "host": socket.gethostname()[:255],
+        "pid": os.getpid(),
+        "partitions": context.config.partitions,
+        "processes": context.config.workers,
+    }
+
+
+def end_on_failure(thread: threading.Thread) -> None:
+    """Make a fault in a thread end the whole process: a worker without one of its loops would look alive for ever."""
+    run = thread.run
+
+    def guarded() -> None:
+        try:
+            run()
+        except BaseException:
+            logger.exception("a loop ended by a fault", extra={"fields": {"loop": thread.name}})
+            logging.shutdown()
+            os._exit(ExitCode.ERROR)
+
+    thread.run = guarded  # type: ignore[method-assign]  # one guard for every loop
+
+
+def quiet_collector() -> None:
+    """Move everything loaded so far out of the collector's sight, so that collecting does not copy shared pages."""
+    gc.collect()
+    gc.freeze()

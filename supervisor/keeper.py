@@ -1,0 +1,141 @@
+"""The keeper: buries processes that have ended, reclaims what they held, and looks after the archive.
+
+Every supervisor has one and any of them may bury and reclaim. What must happen once in the whole cluster is done by
+the one that holds the keeper's seat, a lease like a bucket's.
+"""
+
+import json
+import logging
+import os
+import time
+from datetime import timedelta
+from multiprocessing.connection import Connection as Pipe
+from uuid import UUID
+
+from pgsupervise.metrics import recorder
+from pgsupervise.partitions import leases, reclaim, retention, workers
+
+from .child import boot_connection, identity
+from .context import ChildContext
+from .exits import ExitCode
+from .link import Link
+
+logger = logging.getLogger(__name__)
+SWEEP_SECONDS = 1.0
+HOUSEKEEPING_SECONDS = 600.0
+KEEP_ENDED_WORKERS = timedelta(hours=1)
+
+
+class Keeper:
+    """One keeper process. `deaths` is the pipe on which the parent tells of children that ended."""
+
+    def __init__(self, context: ChildContext, deaths: Pipe) -> None:
+        self._context = context
+        self._deaths = deaths
+        self._link = Link(context.project.conninfo, context.name, self._pause, context.config.fence_after / 2)
+        self._steady_since = float("inf")
+        self._next_beat = 0.0
+        self._next_sweep = 0.0
+        self._next_housekeeping = 0.0
+        self._unburied: list[tuple[UUID, str, int | None]] = []
+        self._seated = False
+        project = context.project
+        self._safe_channels = [name for name, spec in project.channels.items() if spec.resend_is_safe]
+        self._resend_policies = [name for name, spec in project.policies.items() if spec.resend_unknown]
+
+    def run(self) -> int:
+        """Serve until told to stop; return the exit code."""
+        connection = boot_connection(self._context)
+        if connection is None:
+            return ExitCode.OK
+        workers.register_worker(connection, **identity(self._context))
+        connection.close()
+        self._context.board.booted()
+        while not self._context.draining.is_set():
+            with self._link.guard():
+                self.step()
+            self._context.inbox.wait(self._next_beat_or_sweep() - time.monotonic(), also=[self._deaths.fileno()])
+            self._context.take_signals()
+            if os.getppid() != self._context.parent_pid:
+                self._context.drain()
+        with self._link.guard():
+            self.step()
+            workers.stop_worker(self._link.connection, self._context.id, "drained")
+            leases.free_leases_of_the_dead(self._link.connection)
+        self._link.close()
+        return ExitCode.OK
+
+    def step(self) -> None:
+        """Beat, bury whom the parent saw end, and sweep when it is time."""
+        self._beat_if_due()
+        buried = self._bury_the_ended()
+        if buried or time.monotonic() >= self._next_sweep:
+            self._sweep("exit" if buried else "silence")
+        if time.monotonic() >= self._next_housekeeping:
+            self._keep_house()
+
+    def _pause(self, seconds: float) -> None:
+        # After a loss everybody's beat is late, ours too: wait until the others had time to come back.
+        self._steady_since = float("inf")
+        self._context.inbox.wait(seconds)
+        self._context.take_signals()
+
+    def _next_beat_or_sweep(self) -> float:
+        return min(self._next_beat, self._next_sweep)
+
+    def _beat_if_due(self) -> None:
+        now = time.monotonic()
+        if now < self._next_beat:
+            return
+        if now - self._next_beat > self._context.config.beat.total_seconds() and self._next_beat:
+            self._steady_since = now  # we were away ourselves: stopped, or starved
+        if not workers.beat(self._link.connection, self._context.id, draining=False, running_task=None):
+            logger.error("declared dead by others: ending")
+            os._exit(ExitCode.FENCED)
+        self._steady_since = min(self._steady_since, now)
+        self._context.board.beat(now)
+        recorder.beat()
+        self._next_beat = now + self._context.config.beat.total_seconds()
+
+    def _bury_the_ended(self) -> bool:
+        while self._deaths.poll():
+            told = json.loads(self._deaths.recv_bytes())
+            self._unburied.append((UUID(told["id"]), told["reason"], told["running_task"]))
+        buried = bool(self._unburied)
+        while self._unburied:
+            worker, reason, running_task = self._unburied[0]
+            workers.bury_worker(self._link.connection, worker, reason, running_task)
+            self._unburied.pop(0)
+        return buried
+
+    def _sweep(self, cause: str) -> None:
+        connection = self._link.connection
+        now = time.monotonic()
+        if now - self._steady_since >= self._context.config.dead_after.total_seconds():
+            for worker in workers.bury_silent_workers(connection, self._context.config.dead_after):
+                logger.warning("worker silent: declared dead", extra={"fields": {"instance": worker}})
+        freed = leases.free_leases_of_the_dead(connection)
+        found = reclaim.reclaim(
+            connection, safe_channels=self._safe_channels, resend_policies=self._resend_policies
+        )
+        recorder.reclaimed("task", cause, found.tasks + found.poisoned)
+        recorder.reclaimed("delivery", cause, found.deliveries)
+        if freed or found != reclaim.Reclaimed():
+            fields = {"cause": cause, "leases": len(freed), "tasks": found.tasks, "poisoned": found.poisoned}
+            fields |= {"deliveries": found.deliveries, "unknown": found.unknown_deliveries}
+            logger.info("reclaimed", extra={"fields": fields})
+        self._next_sweep = now + SWEEP_SECONDS
+
+    def _keep_house(self) -> None:
+        connection = self._link.connection
+        self._next_housekeeping = time.monotonic() + HOUSEKEEPING_SECONDS
+        self._seated = self._seated or bool(leases.acquire_leases(connection, self._context.id, [leases.KEEPER_SEAT]))
+        if not self._seated:
+            self._next_housekeeping = time.monotonic() + self._context.config.dead_after.total_seconds()
+            return
+        made = retention.create_finished_partitions(connection)
+        dropped = retention.drop_finished_partitions(connection, self._context.config.keep_finished)
+        pruned = workers.prune_workers(connection, KEEP_ENDED_WORKERS)
+        if made or dropped or pruned:
+            fields = {"made": len(made), "dropped": len(dropped), "workers": pruned}
+            logger.info("archive kept", extra={"fields": fields})

@@ -1,0 +1,157 @@
+"""A small pool of threads that does HTTP and nothing else: one client a thread and channel, no database connection."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pgsupervise.metrics import recorder
+from pgsupervise.partitions.backoff import SEND_RETRY
+from pgsupervise.partitions.deliveries import SentDelivery
+from pgsupervise.partitions.rows import ClaimedDelivery
+from pgsupervise.partitions.states import DeliveryState
+
+from .outcomes import Accepted, NotSent, Paused, Refused, SendOutcome, Unknown
+from .project import Channel, Project
+
+logger = logging.getLogger(__name__)
+MOST_ATTEMPTS = 12
+"""With SEND_RETRY that is about an hour and a half; then the delivery is refused with the last reason."""
+UNKNOWN_GRACE = timedelta(seconds=30)
+"""A message of unknown fate is not sent again before this: the provider may still be at work on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Deliveries of one bucket for one thread, sent in order."""
+
+    bucket: int
+    epoch: int
+    deliveries: Sequence[ClaimedDelivery]
+
+
+@dataclass(frozen=True, slots=True)
+class JobDone:
+    """A job and what became of each of its deliveries."""
+
+    job: Job
+    sent: Sequence[SentDelivery]
+
+
+class Senders:
+    """Takes jobs, gives back results through `results`; `may_send` is asked before each call."""
+
+    def __init__(self, project: Project, count: int, may_send: Callable[[], bool]) -> None:
+        self.results: queue.SimpleQueue[JobDone | None] = queue.SimpleQueue()
+        self._project = project
+        self._may_send = may_send
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._paused_until: dict[str, float] = {}
+        self._threads = [threading.Thread(target=self._run, name=f"sender-{n}", daemon=True) for n in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def count(self) -> int:
+        """How many calls can be under way at once."""
+        return len(self._threads)
+
+    def submit(self, job: Job) -> None:
+        """Hand a job to the pool."""
+        self._jobs.put(job)
+
+    def stop(self) -> None:
+        """Let the threads end after what was submitted, and wait for them."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def open_channels(self) -> list[str]:
+        """Return the channels that are not paused."""
+        now = time.monotonic()
+        return [name for name in self._project.channels if self._paused_until.get(name, 0.0) <= now]
+
+    def _run(self) -> None:
+        channels: dict[str, Channel] = {}
+        while (job := self._jobs.get()) is not None:
+            self.results.put(JobDone(job, self._send_all(job, channels)))
+        self._project.close_connections()
+
+    def _send_all(self, job: Job, channels: dict[str, Channel]) -> list[SentDelivery]:
+        sent: list[SentDelivery] = []
+        held_back: set[tuple[str, str]] = set()
+        for delivery in job.deliveries:
+            whom = (delivery.recipient, delivery.channel)
+            if whom in held_back or not self._may_send() or delivery.channel not in self.open_channels():
+                result = SentDelivery(delivery, DeliveryState.PENDING, error="not begun", burnt=False)
+            else:
+                result = self._send(delivery, channels)
+            if result.state == DeliveryState.PENDING:
+                held_back.add(whom)  # the recipient's later ones stay behind this one
+            sent.append(result)
+        return sent
+
+    def _send(self, delivery: ClaimedDelivery, channels: dict[str, Channel]) -> SentDelivery:
+        began = time.perf_counter()
+        outcome: SendOutcome
+        try:
+            if delivery.channel not in channels:
+                channels[delivery.channel] = self._project.channels[delivery.channel].build()
+            outcome = channels[delivery.channel].send(delivery)
+        except Exception as error:  # a channel's own fault: whether the message went out, nobody can tell
+            logger.exception("channel failed", extra={"fields": {"channel": delivery.channel, "delivery": delivery.id}})
+            outcome = Unknown(f"{type(error).__name__} in the channel")
+        recorder.delivery_finished(delivery.channel, outcome_label(outcome), time.perf_counter() - began)
+        if isinstance(outcome, Paused):
+            self._pause(delivery.channel, outcome)
+        return self._judge(delivery, outcome)
+
+    def _pause(self, channel: str, outcome: Paused) -> None:
+        self._paused_until[channel] = time.monotonic() + outcome.retry_after.total_seconds()
+        fields = {"channel": channel, "seconds": outcome.retry_after.total_seconds(), "reason": outcome.reason}
+        logger.warning("channel paused", extra={"fields": fields})
+
+    def _judge(self, delivery: ClaimedDelivery, outcome: SendOutcome) -> SentDelivery:
+        match outcome:
+            case Accepted(provider_id):
+                return SentDelivery(delivery, DeliveryState.ACCEPTED, provider_id=provider_id)
+            case Refused(reason):
+                return SentDelivery(delivery, DeliveryState.REFUSED, error=reason)
+            case Paused(reason, retry_after):
+                return SentDelivery(delivery, DeliveryState.PENDING, error=reason, delay=retry_after, burnt=False)
+            case NotSent(reason, retry_after):
+                return _again(delivery, reason, retry_after or SEND_RETRY.delay(delivery.attempt))
+            case Unknown(reason):
+                if resends_unknown(self._project, delivery.policy, delivery.channel):
+                    return _again(delivery, reason, UNKNOWN_GRACE)
+                return SentDelivery(delivery, DeliveryState.UNKNOWN, error=reason)
+
+
+def _again(delivery: ClaimedDelivery, reason: str, delay: timedelta) -> SentDelivery:
+    if delivery.attempt >= MOST_ATTEMPTS:
+        return SentDelivery(delivery, DeliveryState.REFUSED, error=f"given up after {delivery.attempt} tries: {reason}")
+    return SentDelivery(delivery, DeliveryState.PENDING, error=reason, delay=delay)
+
+
+def resends_unknown(project: Project, policy: str, channel: str) -> bool:
+    """Return whether a message of unknown fate goes again: where that is harmless, or where its policy says so."""
+    declared = project.policies.get(policy)
+    return project.channels[channel].resend_is_safe or (declared is not None and declared.resend_unknown)
+
+
+_LABELS: Mapping[type[SendOutcome], str] = {
+    Accepted: "accepted",
+    NotSent: "not_sent",
+    Refused: "refused",
+    Paused: "paused",
+    Unknown: "unknown",
+}
+
+
+def outcome_label(outcome: SendOutcome) -> str:
+    """Return the outcome's name, as metrics spell it."""
+    return _LABELS[type(outcome)]

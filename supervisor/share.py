@@ -1,0 +1,64 @@
+"""Which worker should own which bucket: a goal that everyone computes alike, while the leases say who owns it now.
+
+Supervisors share the 256 buckets in contiguous runs, floor or ceiling, cut where a partition of every one of them
+begins, so that supervisors of 8 and of 16 partitions fit side by side without a gap. Within its run a supervisor's
+partition p belongs to slot p modulo its workers; slots that are away are stood in for by the least loaded one.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from uuid import UUID
+
+from pgsupervise.partitions.buckets import BUCKETS, first_bucket, partition_of, partition_range
+from pgsupervise.partitions.rows import LiveWorker
+
+
+def targets(workers: Sequence[LiveWorker]) -> dict[int, UUID]:
+    """Return the worker of each bucket; empty when nobody can take any. `workers` come in the order of their age."""
+    supervisors = _by_supervisor(workers)
+    goal: dict[int, UUID] = {}
+    for team, buckets in zip(supervisors, _runs([team[0].partitions for team in supervisors]), strict=True):
+        goal.update(_within(team, buckets))
+    return goal
+
+
+def _by_supervisor(workers: Sequence[LiveWorker]) -> list[list[LiveWorker]]:
+    teams: dict[UUID, dict[int, LiveWorker]] = defaultdict(dict)
+    for worker in workers:
+        if not worker.draining:
+            teams[worker.supervisor].setdefault(worker.slot, worker)
+    return [list(team.values()) for team in teams.values()]
+
+
+def _runs(partitions: Sequence[int]) -> list[range]:
+    if not partitions:
+        return []
+    cuts = set(range(BUCKETS))
+    for count in partitions:
+        cuts &= {first_bucket(partition, count) for partition in range(count)}
+    lines = [*sorted(cuts), BUCKETS]
+    segments, teams = len(lines) - 1, len(partitions)
+    # Rounded up, so that where there is not enough for all the oldest go on and the newest stand by.
+    bounds = [lines[-(-segments * team // teams)] for team in range(teams + 1)]
+    return [range(low, high) for low, high in zip(bounds, bounds[1:], strict=False)]
+
+
+def _within(team: Sequence[LiveWorker], buckets: range) -> dict[int, UUID]:
+    if not buckets:
+        return {}
+    count = team[0].partitions
+    by_slot = {worker.slot: worker for worker in team}
+    partitions = range(partition_of(buckets[0], count), partition_of(buckets[-1], count) + 1)
+    load: dict[int, int] = dict.fromkeys(by_slot, 0)
+    chosen: dict[int, LiveWorker] = {}
+    for partition in partitions:
+        worker = by_slot.get(partition % team[0].processes)
+        if worker is not None:
+            chosen[partition] = worker
+            load[worker.slot] += 1
+    for partition in partitions:
+        if partition not in chosen:
+            slot = min(load, key=lambda slot: (load[slot], slot))
+            chosen[partition] = by_slot[slot]
+            load[slot] += 1
+    return {bucket: worker.id for partition, worker in chosen.items() for bucket in partition_range(partition, count)}

@@ -1,0 +1,56 @@
+"""The supervisor's numbered seats: a slot outlives the children that sit in it."""
+
+import multiprocessing
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+
+from .board import BoardRow
+
+SHORT_LIFE_SECONDS = 10.0
+"""A child that lived longer than this is restarted without a wait."""
+FIRST_RESTART_SECONDS = 0.1
+LONGEST_RESTART_SECONDS = 30.0
+
+fork = multiprocessing.get_context("fork")
+"""Forking is the point: the project is imported once, and its pages are shared by all children."""
+
+
+@dataclass(slots=True)
+class Slot:
+    """One seat, and the child in it if there is one."""
+
+    kind: str
+    number: int
+    board: BoardRow
+    process: BaseProcess | None = None
+    started_at: float = 0.0
+    start_at: float | None = 0.0
+    """When the next child is due; None while one lives, and when none is wanted."""
+    short_lives: int = 0
+    killed_for: str = ""
+    """Why the parent killed the child, if it did: what waitpid tells is only that it was SIGKILL."""
+
+    @property
+    def name(self) -> str:
+        """The slot's name, as it stands in logs, metrics and `ps`."""
+        return f"{self.kind}-{self.number}"
+
+    @property
+    def pid(self) -> int:
+        """The child's pid, 0 where there is none."""
+        return self.process.pid or 0 if self.process else 0
+
+    def is_due(self, now: float) -> bool:
+        """Return whether a child should be started now."""
+        return self.process is None and self.start_at is not None and now >= self.start_at
+
+    def schedule_restart(self, now: float) -> float:
+        """Plan the next child and return the seconds until then: at once, or with backoff for one that dies young."""
+        if now - self.started_at >= SHORT_LIFE_SECONDS:
+            self.short_lives = 0
+            delay = 0.0
+        else:
+            self.short_lives += 1
+            delay = min(LONGEST_RESTART_SECONDS, FIRST_RESTART_SECONDS * 2.0 ** (self.short_lives - 1))
+        self.start_at = now + delay
+        return delay
