@@ -7,7 +7,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from .connection import Connection
-from .errors import LeaseLost
+from .errors import LeaseLostError
 from .leases import hold_lease
 from .rows import DueBatch, Item, NewDelivery
 from .statements import load
@@ -41,11 +41,11 @@ def seal_batches(
 ) -> int:
     """Seal batches and insert their deliveries in one transaction; return how many were sealed.
 
-    Raises LeaseLost, having written nothing, when the bucket is no longer held with this epoch.
+    Raises LeaseLostError, having written nothing, when the bucket is no longer held with this epoch.
     """
     with connection.transaction():
         if not hold_lease(connection, bucket, owner, epoch):
-            raise LeaseLost(bucket, epoch)
+            raise LeaseLostError(bucket, epoch)
         ids = [batch.id for batch, _ in rendered]
         sealed = {row[0] for row in connection.execute(load("seal_batches"), {"bucket": bucket, "ids": ids})}
         new = [(batch, delivery) for batch, deliveries in rendered if batch.id in sealed for delivery in deliveries]
@@ -68,12 +68,17 @@ def postpone_batches(
 ) -> None:
     """Keep batches that could not be rendered, each with its error, until the event clock reaches `until`.
 
-    Raises LeaseLost, having written nothing, when the bucket is no longer held with this epoch.
+    Raises LeaseLostError, having written nothing, when the bucket is no longer held with this epoch.
     """
     with connection.transaction():
         if not hold_lease(connection, bucket, owner, epoch):
-            raise LeaseLost(bucket, epoch)
+            raise LeaseLostError(bucket, epoch)
         connection.execute(
             load("postpone_batches"),
-            {"bucket": bucket, "ids": [id_ for id_, _ in errors], "errors": [text for _, text in errors], "until": until},
+            {
+                "bucket": bucket,
+                "ids": [id_ for id_, _ in errors],
+                "errors": [text for _, text in errors],
+                "until": until,
+            },
         )

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from .connection import Connection
 from .rows import ClaimedDelivery
-from .states import DeliveryState
 from .statements import load
+from .states import DeliveryState
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What can go wrong between a process and its tables."""
 
 
-class LeaseLost(Exception):
+class LeaseLostError(Exception):
     """The bucket has another owner, or the same one under a later epoch: nothing was written."""
 
     def __init__(self, bucket: int, epoch: int) -> None:

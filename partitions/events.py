@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from .connection import Connection
-from .errors import LeaseLost
+from .errors import LeaseLostError
 from .folding import Fold, FoldedBatch, Key
 from .leases import hold_lease
 from .rows import OpenBatch, PendingEvent
@@ -60,11 +60,11 @@ def fold_events(
 ) -> list[PendingEvent]:
     """Fold up to `limit` pending events of a bucket in one transaction and return them.
 
-    Raises LeaseLost, having written nothing, when the bucket is no longer held with this epoch.
+    Raises LeaseLostError, having written nothing, when the bucket is no longer held with this epoch.
     """
     with connection.transaction():
         if not hold_lease(connection, bucket, owner, epoch):
-            raise LeaseLost(bucket, epoch)
+            raise LeaseLostError(bucket, epoch)
         events = [
             PendingEvent(*row)
             for row in connection.execute(

@@ -23,7 +23,7 @@ class Lease:
 def acquire_leases(connection: Connection, owner: UUID, buckets: Collection[int]) -> dict[int, int]:
     """Take all of the buckets or none; return the epoch of each one taken."""
     rows = connection.execute(load("acquire_leases"), {"owner": owner, "buckets": sorted(buckets)})
-    return {bucket: epoch for bucket, epoch in rows}
+    return dict(rows.fetchall())
 
 
 def release_leases(connection: Connection, owner: UUID, buckets: Collection[int]) -> set[int]:

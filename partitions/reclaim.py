@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from .connection import Connection
 from .rows import ClaimedTask
-from .states import DeliveryState, TaskState
 from .statements import load
+from .states import DeliveryState, TaskState
 from .tasks import EndedTask, finish_tasks
 
 POISON_LIMIT = 3

@@ -25,7 +25,9 @@ def create_finished_partitions(connection: Connection) -> list[str]:
             connection.execute(
                 sql.SQL(
                     "CREATE TABLE IF NOT EXISTS {} PARTITION OF pgsupervise_finishedtask FOR VALUES FROM ({}) TO ({})"
-                ).format(sql.Identifier(name), sql.Literal(f"{day} 00:00Z"), sql.Literal(f"{day + timedelta(1)} 00:00Z"))
+                ).format(
+                    sql.Identifier(name), sql.Literal(f"{day} 00:00Z"), sql.Literal(f"{day + timedelta(1)} 00:00Z")
+                )
             )
             made.append(name)
     return made

@@ -2,15 +2,14 @@
 
 from functools import cache
 from importlib.resources import files
-from typing import LiteralString, cast
+from typing import LiteralString
 
 
 @cache
 def load(name: str) -> LiteralString:
     """Return the statement of `sql/<name>.sql`. Raises FileNotFoundError for a name that has none."""
-    text = files("pgsupervise.partitions").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
     # psycopg asks for literal strings so that nobody builds SQL from input: a file of ours is as literal as the code.
-    return cast("LiteralString", text)
+    return files("pgsupervise.partitions").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
 
 
 def all_names() -> list[str]:

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from .connection import Connection
 from .rows import ClaimedTask
-from .states import TaskState
 from .statements import load
+from .states import TaskState
 
 Watermark = tuple[int, int]
 """(priority, id) of the last task claimed from a bucket: a claim starts behind it."""
@@ -135,4 +135,7 @@ def release_unheld_tasks(connection: Connection, owner: UUID, held: Collection[i
 
 def unknown_tasks(connection: Connection, owner: UUID, names: Sequence[str]) -> list[tuple[str, int]]:
     """Return names of ready tasks in the owner's buckets that are not among `names`, with a bounded count."""
-    return [(name, count) for name, count in connection.execute(load("unknown_tasks"), {"owner": owner, "names": list(names)})]
+    return [
+        (name, count)
+        for name, count in connection.execute(load("unknown_tasks"), {"owner": owner, "names": list(names)})
+    ]

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from .connection import Connection
 from .rows import LiveWorker
-from .states import WorkerState
 from .statements import load
+from .states import WorkerState
 
 
 def register_worker(connection: Connection, **identity: Any) -> None:

@@ -12,7 +12,7 @@ _BOOTED, _RUNNING, _BEAT, _INSTANCE = 0, 8, 16, 24
 
 
 class Board:
-    """One row a slot and one for the parent. Made before the fork; aligned 8-byte stores, so no reader sees half a one."""
+    """One row a slot and one for the parent, made before the fork. Aligned 8-byte stores: no reader sees half a one."""
 
     def __init__(self, slots: int) -> None:
         self._memory = mmap.mmap(-1, _ROW * (slots + 1))

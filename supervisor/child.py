@@ -58,12 +58,16 @@ def child_main(
         )
         logs.identify(context.name)
         store.identify(context.name)
-        setproctitle.setproctitle(f"pgsupervise: {context.name} of {config.workers}" if kind == "worker" else f"pgsupervise: {kind}")
+        setproctitle.setproctitle(
+            f"pgsupervise: {context.name} of {config.workers}" if kind == "worker" else f"pgsupervise: {kind}"
+        )
         inbox.open()
         board.instance = context.id
         code = serve(context)
     except psycopg.errors.UndefinedTable as error:
-        logger.critical("the database is not migrated: run `manage.py migrate`", extra={"fields": {"error": str(error)}})
+        logger.critical(
+            "the database is not migrated: run `manage.py migrate`", extra={"fields": {"error": str(error)}}
+        )
         code = ExitCode.CANNOT_BOOT
     except Exception:
         logger.exception("ended by a fault")

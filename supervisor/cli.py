@@ -1,7 +1,6 @@
 """The command line: `pgsupervise` runs the supervisor, `pgsupervise check` only looks for faults."""
 
 import importlib
-import os
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,7 +11,7 @@ import click
 from . import logs
 from .config import Config
 from .exits import ExitCode
-from .start import bind, start
+from .start import examine, start, tell
 
 COMPOSITION_ROOT = "pgsupervise.django_app.composition"
 """Where the Django side is put together. Loaded by name: nothing in this package imports Django."""
@@ -21,7 +20,7 @@ COMMANDS = {"replay": "pgsupervise.django_app.replay.command"}
 """Commands of the Django side: module with an attribute of the command's name."""
 
 
-class Seconds(click.ParamType):
+class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic only in click's newest stubs
     """A duration in seconds."""
 
     name = "seconds"
@@ -55,18 +54,76 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     default = Config()
     for option in reversed(
         [
-            click.option("--partitions", type=int, default=default.partitions, show_default=True, help="Cut the 256 buckets into this many partitions."),
+            click.option(
+                "--partitions",
+                type=int,
+                default=default.partitions,
+                show_default=True,
+                help="Cut the 256 buckets into this many partitions.",
+            ),
             click.option("--processes", type=int, default=None, help="Worker processes.  [default: one a partition]"),
-            click.option("--settings", envvar="DJANGO_SETTINGS_MODULE", help="Django settings module.  [env: DJANGO_SETTINGS_MODULE]"),
-            click.option("--metrics-host", default=default.metrics_host, show_default=True, help="Address of /metrics and the probes."),
-            click.option("--metrics-port", type=int, default=default.metrics_port, show_default=True, help="Its port; 0 takes any free one."),
-            click.option("--drain-timeout", type=Seconds(), default=default.drain_timeout.total_seconds(), show_default=True, help="Seconds for work in hand after TERM."),
-            click.option("--beat", type=Seconds(), default=default.beat.total_seconds(), show_default=True, help="Seconds between heartbeats."),
-            click.option("--dead-after", type=Seconds(), default=default.dead_after.total_seconds(), show_default=True, help="Seconds of silence after which a worker is dead."),
-            click.option("--senders", type=int, default=default.senders, show_default=True, help="Sending threads a worker."),
-            click.option("--poll", type=Seconds(), default=default.poll.total_seconds(), show_default=True, help="Seconds between looks for new work when idle."),
-            click.option("--keep-finished", type=int, default=default.keep_finished.days, show_default=True, help="Days that finished tasks are kept."),
-            click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True),
+            click.option(
+                "--settings",
+                envvar="DJANGO_SETTINGS_MODULE",
+                help="Django settings module.  [env: DJANGO_SETTINGS_MODULE]",
+            ),
+            click.option(
+                "--metrics-host",
+                default=default.metrics_host,
+                show_default=True,
+                help="Address of /metrics and the probes.",
+            ),
+            click.option(
+                "--metrics-port",
+                type=int,
+                default=default.metrics_port,
+                show_default=True,
+                help="Its port; 0 takes any free one.",
+            ),
+            click.option(
+                "--drain-timeout",
+                type=Seconds(),
+                default=default.drain_timeout.total_seconds(),
+                show_default=True,
+                help="Seconds for work in hand after TERM.",
+            ),
+            click.option(
+                "--beat",
+                type=Seconds(),
+                default=default.beat.total_seconds(),
+                show_default=True,
+                help="Seconds between heartbeats.",
+            ),
+            click.option(
+                "--dead-after",
+                type=Seconds(),
+                default=default.dead_after.total_seconds(),
+                show_default=True,
+                help="Seconds of silence after which a worker is dead.",
+            ),
+            click.option(
+                "--senders", type=int, default=default.senders, show_default=True, help="Sending threads a worker."
+            ),
+            click.option(
+                "--poll",
+                type=Seconds(),
+                default=default.poll.total_seconds(),
+                show_default=True,
+                help="Seconds between looks for new work when idle.",
+            ),
+            click.option(
+                "--keep-finished",
+                type=int,
+                default=default.keep_finished.days,
+                show_default=True,
+                help="Days that finished tasks are kept.",
+            ),
+            click.option(
+                "--log-level",
+                type=click.Choice(["debug", "info", "warning", "error"]),
+                default="info",
+                show_default=True,
+            ),
         ]
     ):
         command = option(command)
@@ -81,7 +138,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_options
 @click.version_option(package_name="pgsupervise")
 @click.pass_context
-def main(context: click.Context, log_level: str, keep_finished: int, **options: Any) -> None:
+def main(context: click.Context, /, log_level: str, keep_finished: int, **options: Any) -> None:
     """Run the task queue and notification batcher of a Django project.
 
     \b
@@ -100,19 +157,14 @@ def main(context: click.Context, log_level: str, keep_finished: int, **options: 
 @click.pass_obj
 def check(config: Config) -> None:
     """Look for every fault of the configuration, and start nothing."""
-    listener, port_faults = bind(config)
-    if listener is not None:
-        listener.close()
-    faults = [*config.problems(), *port_faults, *_root().problems(config.settings)]
-    for fault in faults:
-        click.echo(f"error: {fault}", err=True)
-    if faults:
+    examined = examine(config, _root())
+    if examined.listener is not None:
+        examined.listener.close()
+    tell(examined.faults)
+    if examined.faults:
         sys.exit(ExitCode.BAD_CONFIGURATION)
     click.echo("ok: the configuration has no faults")
 
 
 def _root() -> Any:
-    sys.path.insert(0, os.getcwd())  # as `python -m` and manage.py do: the project is where the user stands
     return importlib.import_module(COMPOSITION_ROOT)
-
-

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from pgsupervise.metrics import recorder
 from pgsupervise.partitions import batches, deliveries, events
-from pgsupervise.partitions.errors import LeaseLost
+from pgsupervise.partitions.errors import LeaseLostError
 from pgsupervise.partitions.rows import ClaimedDelivery, DueBatch, NewDelivery
 from pgsupervise.partitions.windows import WindowRule
 
@@ -35,7 +35,9 @@ class Flusher(threading.Thread):
         self._context = context
         self._project = context.project
         self._policies = list(context.project.policies)
-        self._link = Link(context.project.conninfo, "flusher " + context.name, self._lost, context.config.fence_after / 2)
+        self._link = Link(
+            context.project.conninfo, "flusher " + context.name, self._lost, context.config.fence_after / 2
+        )
         self._in_flight: Counter[int] = Counter()
         self._answers: dict[tuple[int, int], list[JobDone]] = defaultdict(list)
         self._reconcile_at = 0.0
@@ -75,7 +77,8 @@ class Flusher(threading.Thread):
         probes = events.probe_notifications(
             self._link.connection, self._context.id, self._policies, self._senders.open_channels()
         )
-        return any([self._serve(probe) for probe in probes])
+        served = [self._serve(probe) for probe in probes]  # all of them: any() alone would stop at the first
+        return any(served)
 
     def _may_send(self) -> bool:
         return self._context.ownership.trusted() and not self._context.draining.is_set()
@@ -93,9 +96,12 @@ class Flusher(threading.Thread):
         try:
             flushed = self._flush(probe.bucket, epoch) if probe.pending or probe.due else False
             return self._send(probe.bucket, epoch) or flushed
-        except LeaseLost as lost:
+        except LeaseLostError as lost:
             recorder.stale_writes("flush", 1)
-            logger.warning("stale flush dropped", extra={"fields": {"bucket": lost.bucket, "epoch": lost.epoch}})
+            logger.warning(
+                "stale write dropped",
+                extra={"fields": {"write": lost.write, "bucket": lost.bucket, "epoch": lost.epoch}},
+            )
             return False
         finally:
             self._context.ownership.leave(probe.bucket)
@@ -121,9 +127,7 @@ class Flusher(threading.Thread):
                 recorder.events_folded(policy, count)
         sealed = SEAL_CHUNK
         while sealed == SEAL_CHUNK and self._context.ownership.trusted():
-            due = batches.due_batches(
-                connection, bucket=bucket, policies=self._policies, clock=clock, limit=SEAL_CHUNK
-            )
+            due = batches.due_batches(connection, bucket=bucket, policies=self._policies, clock=clock, limit=SEAL_CHUNK)
             sealed = len(due)
             self._seal(bucket, epoch, due, clock + RENDER_RETRY)
         return True
@@ -144,9 +148,7 @@ class Flusher(threading.Thread):
                 logger.warning("digest could not be rendered", extra={"fields": fields})
         connection, owner = self._link.connection, self._context.id
         if failed:
-            batches.postpone_batches(
-                connection, bucket=bucket, owner=owner, epoch=epoch, errors=failed, until=retry_at
-            )
+            batches.postpone_batches(connection, bucket=bucket, owner=owner, epoch=epoch, errors=failed, until=retry_at)
         if rendered:
             batches.seal_batches(connection, bucket=bucket, owner=owner, epoch=epoch, rendered=rendered)
             for batch, _ in rendered:

@@ -10,6 +10,7 @@ import os
 import time
 from datetime import timedelta
 from multiprocessing.connection import Connection as Pipe
+from typing import Literal
 from uuid import UUID
 
 from pgsupervise.metrics import recorder
@@ -108,16 +109,14 @@ class Keeper:
             self._unburied.pop(0)
         return buried
 
-    def _sweep(self, cause: str) -> None:
+    def _sweep(self, cause: Literal["exit", "silence"]) -> None:
         connection = self._link.connection
         now = time.monotonic()
         if now - self._steady_since >= self._context.config.dead_after.total_seconds():
             for worker in workers.bury_silent_workers(connection, self._context.config.dead_after):
                 logger.warning("worker silent: declared dead", extra={"fields": {"instance": worker}})
         freed = leases.free_leases_of_the_dead(connection)
-        found = reclaim.reclaim(
-            connection, safe_channels=self._safe_channels, resend_policies=self._resend_policies
-        )
+        found = reclaim.reclaim(connection, safe_channels=self._safe_channels, resend_policies=self._resend_policies)
         recorder.reclaimed("task", cause, found.tasks + found.poisoned)
         recorder.reclaimed("delivery", cause, found.deliveries)
         if freed or found != reclaim.Reclaimed():

@@ -19,7 +19,9 @@ class Link:
     `pause` is called with the seconds to wait after a loss; it should return early when the process drains.
     """
 
-    def __init__(self, conninfo: Mapping[str, Any], role: str, pause: Callable[[float], None], patience: timedelta) -> None:
+    def __init__(
+        self, conninfo: Mapping[str, Any], role: str, pause: Callable[[float], None], patience: timedelta
+    ) -> None:
         self._conninfo = conninfo
         self._role = role
         self._pause = pause
@@ -41,7 +43,9 @@ class Link:
     def __enter__(self) -> "Link":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
         if error is None:
             if self._failures:
                 logger.info("database back", extra={"fields": {"loop": self._role, "after_failures": self._failures}})

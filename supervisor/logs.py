@@ -9,7 +9,7 @@ _slot = "supervisor"
 
 def identify(slot: str) -> None:
     """Name the process in every line that it logs from now on."""
-    global _slot  # noqa: PLW0603 - one name a process, set once after the fork
+    global _slot
     _slot = slot
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from pgsupervise.metrics import recorder
 from pgsupervise.partitions.backoff import SEND_RETRY
@@ -105,7 +106,7 @@ class Senders:
         except Exception as error:  # a channel's own fault: whether the message went out, nobody can tell
             logger.exception("channel failed", extra={"fields": {"channel": delivery.channel, "delivery": delivery.id}})
             outcome = Unknown(f"{type(error).__name__} in the channel")
-        recorder.delivery_finished(delivery.channel, outcome_label(outcome), time.perf_counter() - began)
+        recorder.delivery_finished(delivery.channel, _label(outcome), time.perf_counter() - began)
         if isinstance(outcome, Paused):
             self._pause(delivery.channel, outcome)
         return self._judge(delivery, outcome)
@@ -143,7 +144,8 @@ def resends_unknown(project: Project, policy: str, channel: str) -> bool:
     return project.channels[channel].resend_is_safe or (declared is not None and declared.resend_unknown)
 
 
-_LABELS: Mapping[type[SendOutcome], str] = {
+SendLabel = Literal["accepted", "not_sent", "refused", "paused", "unknown"]
+_LABELS: Mapping[type[SendOutcome], SendLabel] = {
     Accepted: "accepted",
     NotSent: "not_sent",
     Refused: "refused",
@@ -152,6 +154,6 @@ _LABELS: Mapping[type[SendOutcome], str] = {
 }
 
 
-def outcome_label(outcome: SendOutcome) -> str:
+def _label(outcome: SendOutcome) -> SendLabel:
     """Return the outcome's name, as metrics spell it."""
     return _LABELS[type(outcome)]

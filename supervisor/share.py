@@ -7,6 +7,7 @@ partition p belongs to slot p modulo its workers; slots that are away are stood 
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from uuid import UUID
 
 from pgsupervise.partitions.buckets import BUCKETS, first_bucket, partition_of, partition_range
@@ -40,7 +41,7 @@ def _runs(partitions: Sequence[int]) -> list[range]:
     segments, teams = len(lines) - 1, len(partitions)
     # Rounded up, so that where there is not enough for all the oldest go on and the newest stand by.
     bounds = [lines[-(-segments * team // teams)] for team in range(teams + 1)]
-    return [range(low, high) for low, high in zip(bounds, bounds[1:], strict=False)]
+    return [range(low, high) for low, high in pairwise(bounds)]
 
 
 def _within(team: Sequence[LiveWorker], buckets: range) -> dict[int, UUID]:

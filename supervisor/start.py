@@ -1,10 +1,11 @@
 """From a configuration to a running supervisor: every fault is told before anything starts."""
 
-import logging
 import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -15,36 +16,62 @@ from .exits import ExitCode
 from .project import Project
 from .supervisor import Supervisor
 
-logger = logging.getLogger(__name__)
-
 
 class CompositionRoot(Protocol):
     """What the module that puts the Django side together offers."""
 
-    def problems(self, settings: str | None) -> list[str]:
-        """Return every fault of the project's configuration, each with its cure."""
-        ...
+    ProjectError: type[Exception]
+    """The project does not load; the message is for its developer."""
 
-    def load(self, settings: str | None) -> Project:
+    def load(self, settings_module: str | None) -> Project:
         """Return the project; it has no thread and no connection afterwards."""
         ...
+
+    def problems(self) -> list[str]:
+        """Return every fault of the loaded project's configuration, each with its cure."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What there is to start with, and every fault that keeps it from starting."""
+
+    project: Project | None
+    listener: socket.socket | None
+    faults: list[str]
+
+
+def examine(config: Config, root: CompositionRoot) -> Examined:
+    """Look for all faults at once; nothing is started."""
+    listener, port_faults = bind(config)
+    faults = [*config.problems(), *port_faults]
+    project = None
+    try:
+        project = root.load(config.settings)
+        faults += root.problems()
+    except root.ProjectError as error:
+        faults.append(str(error))
+    return Examined(project, listener, faults)
 
 
 def start(config: Config, root: CompositionRoot) -> int:
     """Check everything, then supervise until told to stop; return the exit code."""
-    listener, port_faults = bind(config)
-    faults = [*config.problems(), *port_faults, *root.problems(config.settings)]
-    if faults or listener is None:
-        for fault in faults:
-            sys.stderr.write(f"error: {fault}\n")
+    examined = examine(config, root)
+    if examined.faults or examined.project is None or examined.listener is None:
+        tell(examined.faults)
         return ExitCode.BAD_CONFIGURATION
-    project = root.load(config.settings)
     counts = Path(tempfile.mkdtemp(prefix="pgsupervise-metrics-"))
     try:
         store.use_directory(counts)
-        return Supervisor(config, project, listener).run()
+        return Supervisor(config, examined.project, examined.listener).run()
     finally:
         shutil.rmtree(counts, ignore_errors=True)
+
+
+def tell(faults: Sequence[str]) -> None:
+    """Write faults to standard error, one a line."""
+    for fault in faults:
+        sys.stderr.write(f"error: {fault}\n")
 
 
 def bind(config: Config) -> tuple[socket.socket | None, list[str]]:

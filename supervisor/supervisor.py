@@ -17,7 +17,7 @@ import setproctitle
 from pgsupervise.metrics import recorder
 
 from .board import Board
-from .child import child_main, quiet_collector
+from .child import Serve, child_main, quiet_collector
 from .config import Config
 from .context import ChildContext
 from .exits import ExitCode, describe
@@ -140,7 +140,8 @@ class Supervisor:
     def _start(self, slot: Slot) -> None:
         slot.board.clear()
         slot.killed_for = ""
-        serve, reader = run_worker, None
+        serve: Serve = run_worker
+        reader = None
         if slot.kind == "keeper":
             reader, serve = self._keeper()
         elif slot.kind == "exporter":
@@ -164,7 +165,7 @@ class Supervisor:
         slot.process, slot.started_at, slot.start_at = process, time.monotonic(), None
         logger.info("child started", extra={"fields": {"child": slot.name, "pid": process.pid}})
 
-    def _keeper(self) -> tuple[Pipe, Any]:
+    def _keeper(self) -> tuple[Pipe, Serve]:
         if self._keeper_pipe is not None:
             self._keeper_pipe.close()
         reader, self._keeper_pipe = fork.Pipe(duplex=False)
@@ -182,7 +183,12 @@ class Supervisor:
         code = slot.process.exitcode or 0
         reason = slot.killed_for or describe(code)
         lived = time.monotonic() - slot.started_at
-        fields: dict[str, Any] = {"child": slot.name, "pid": slot.pid, "reason": reason, "lived_seconds": f"{lived:.1f}"}
+        fields: dict[str, Any] = {
+            "child": slot.name,
+            "pid": slot.pid,
+            "reason": reason,
+            "lived_seconds": f"{lived:.1f}",
+        }
         slot.process.close()
         slot.process = None
         self._tell_keeper(slot, reason, clean=code == ExitCode.OK)

@@ -4,10 +4,12 @@ import logging
 import time
 from collections import defaultdict, deque
 from dataclasses import dataclass
+from typing import Literal
 
 from pgsupervise.metrics import recorder
 from pgsupervise.partitions import tasks
 from pgsupervise.partitions.backoff import TASK_RETRY
+from pgsupervise.partitions.connection import Connection
 from pgsupervise.partitions.rows import ClaimedTask
 from pgsupervise.partitions.states import TaskState
 
@@ -30,7 +32,7 @@ class _Result:
 
 
 class TaskLoop:
-    """Runs tasks one at a time in the worker's main thread, so that a stuck one can be killed with its process alone."""
+    """Runs tasks one at a time, in the worker's main thread: a stuck one can be killed with its process alone."""
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
@@ -181,11 +183,13 @@ class TaskLoop:
             self._unknown_at = now + UNKNOWN_SECONDS
             unknown = tasks.unknown_tasks(self._link.connection, self._context.id, self._names)
             for name, count in unknown:
-                logger.warning("unknown task name: left for newer code", extra={"fields": {"task": name, "ready": count}})
+                logger.warning(
+                    "unknown task name: left for newer code", extra={"fields": {"task": name, "ready": count}}
+                )
             recorder.tasks_unknown(sum(count for _, count in unknown))
 
 
-def _outcome_label(task: ClaimedTask, outcome: TaskOutcome) -> str:
+def _outcome_label(task: ClaimedTask, outcome: TaskOutcome) -> Literal["done", "retried", "dead"]:
     match outcome:
         case Done():
             return "done"
@@ -193,7 +197,7 @@ def _outcome_label(task: ClaimedTask, outcome: TaskOutcome) -> str:
             return "dead" if task.attempt >= task.max_attempts else "retried"
 
 
-def _write(connection: tasks.Connection, bucket: int, results: list[_Result]) -> set[int]:
+def _write(connection: Connection, bucket: int, results: list[_Result]) -> set[int]:
     ended: list[tasks.EndedTask] = []
     failed: list[tasks.FailedTask] = []
     for result in results:
