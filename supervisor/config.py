@@ -39,7 +39,7 @@ class Config:
         """Return every fault, one line each, naming the value and the cure."""
         faults = [
             _between("--partitions", self.partitions, 1, BUCKETS),
-            _between("--processes", self.workers, 1, BUCKETS),
+            "" if self.processes is None else _between("--processes", self.processes, 1, BUCKETS),
             _between("--metrics-port", self.metrics_port, 0, 65535),
             _between("--senders", self.senders, 1, 64),
             _positive("--drain-timeout", self.drain_timeout),

@@ -100,7 +100,7 @@ class Flusher(threading.Thread):
             recorder.stale_writes("flush", 1)
             logger.warning(
                 "stale write dropped",
-                extra={"fields": {"write": lost.write, "bucket": lost.bucket, "epoch": lost.epoch}},
+                extra={"fields": {"bucket": lost.bucket, "epoch": lost.epoch}},
             )
             return False
         finally:

@@ -1,0 +1,43 @@
+"""Ways to reach a recipient, by name. A sender thread builds its own instance of each that it uses."""
+
+from collections.abc import Mapping
+
+from pgsupervise.django_app.settings import read
+from pgsupervise.django_app.texts import check_text
+from pgsupervise.supervisor.project import Channel, ChannelSpec
+
+from .inbox import InboxChannel
+from .null import NullChannel
+
+SENDGRID = "sendgrid"
+MAX_NAME = 50
+
+
+def _build_sendgrid() -> Channel:
+    # A project that sends no mail need not load the package, which takes a while and some memory.
+    from .sendgrid import SendGridChannel
+
+    settings = read()
+    return SendGridChannel(
+        api_key=settings.sendgrid_api_key, host=settings.sendgrid_host, timeout=settings.sendgrid_timeout
+    )
+
+
+_registry: dict[str, ChannelSpec] = {
+    "inbox": ChannelSpec(build=InboxChannel, resend_is_safe=True),
+    "null": ChannelSpec(build=NullChannel, resend_is_safe=True),
+    SENDGRID: ChannelSpec(build=_build_sendgrid),
+}
+
+
+def register(name: str, spec: ChannelSpec) -> None:
+    """Make a channel of the project's own known. Raises ValueError when the name is taken."""
+    check_text(name, "a channel's name", MAX_NAME, required=True)
+    if name in _registry:
+        raise ValueError(f"a channel is named {name!r} already: choose another name")
+    _registry[name] = spec
+
+
+def known() -> Mapping[str, ChannelSpec]:
+    """Return every channel by its name."""
+    return dict(_registry)

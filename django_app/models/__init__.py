@@ -1,7 +1,8 @@
 """The shared tables. Application code writes tasks and events; everything else is the workers'."""
 
+from .inbox import InboxMessage
 from .notification import Batch, Clock, Delivery, Event
 from .task import FinishedTask, Task
 from .worker import Lease, Worker
 
-__all__ = ["Batch", "Clock", "Delivery", "Event", "FinishedTask", "Lease", "Task", "Worker"]
+__all__ = ["Batch", "Clock", "Delivery", "Event", "FinishedTask", "InboxMessage", "Lease", "Task", "Worker"]

@@ -127,9 +127,7 @@ class Delivery(RecipientColumns):
         verbose_name_plural = "deliveries"
         constraints = [
             *RecipientColumns.Meta.constraints,
-            models.UniqueConstraint(
-                fields=["bucket", "batch", "channel"], name="pgsupervise_delivery_one_per_channel"
-            ),
+            models.UniqueConstraint(fields=["bucket", "batch", "channel"], name="pgsupervise_delivery_one_per_channel"),
             models.CheckConstraint(
                 name="pgsupervise_delivery_claim",
                 condition=Q(state=DeliveryState.SENDING, claimed_by__isnull=False)
@@ -145,9 +143,7 @@ class Delivery(RecipientColumns):
                 condition=Q(state__in=[DeliveryState.PENDING, DeliveryState.SENDING]),
             ),
             models.Index("bucket", "id", name="pgsupervise_delivery_due", condition=Q(state=DeliveryState.PENDING)),
-            models.Index(
-                "claimed_by", name="pgsupervise_delivery_claimed", condition=Q(state=DeliveryState.SENDING)
-            ),
+            models.Index("claimed_by", name="pgsupervise_delivery_claimed", condition=Q(state=DeliveryState.SENDING)),
             models.Index("bucket", "recipient", "id", name="pgsupervise_delivery_recip"),
         ]
 

@@ -1,0 +1,1 @@
+"""`pgsupervise replay`: real events through real workers in event time, and an audit of what arrived."""

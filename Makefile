@@ -1,0 +1,56 @@
+# Needs make and Python 3.11 or newer; everything else, PostgreSQL included, is installed into .venv.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := partitions metrics supervisor django_app
+PYTEST_ARGS ?=
+# The first that is new enough; `make PYTHON=/path/to/python3.12 ...` chooses another.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(VENV)/installed ## Replay a day of sample notifications into digests, on an embedded PostgreSQL
+	$(BIN)/pgsupervise replay django_app/replay/sample.csv.gz --window 1d --partitions 8 --channel inbox
+
+.PHONY: test
+test: $(VENV)/installed ## Run the tests (PYTEST_ARGS="-k name"; PGSUPERVISE_TEST_DSN for a PostgreSQL of your own)
+	$(BIN)/python -m pytest -m "not replay" $(PYTEST_ARGS)
+
+.PHONY: replay
+replay: $(VENV)/installed ## Check the published table in full (long)
+	$(BIN)/python -m pytest -m replay $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(VENV)/installed .ns ## Check style, formatting and the layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	PYTHONPATH=.ns $(BIN)/lint-imports
+
+.PHONY: types
+types: $(VENV)/installed .ns ## Check the types
+	MYPYPATH=.ns $(BIN)/python -m mypy -p pgsupervise -p tests
+
+.PHONY: clean
+clean: ## Remove everything that make made
+	rm -rf $(VENV) .ns build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "pgsupervise needs Python 3.11 or newer; none was found. Set PYTHON=/path/to/it." >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# Static tools do not see the hook of an editable install: they get the packages under their import names as links.
+.PHONY: .ns
+.ns:
+	@mkdir -p .ns/pgsupervise
+	@for package in $(PACKAGES); do ln -sfn ../../$$package .ns/pgsupervise/$$package; done

@@ -1,0 +1,104 @@
+"""Mail by SendGrid's Mail Send API, one recipient a request."""
+
+import logging
+from email.utils import unquote
+from typing import Any
+from urllib.parse import urlsplit
+
+from python_http_client.exceptions import HTTPError
+from sendgrid import SendGridAPIClient
+
+from pgsupervise.partitions.rows import ClaimedDelivery
+from pgsupervise.supervisor.outcomes import Refused, SendOutcome
+
+from . import sendgrid_outcomes as outcomes
+from .sendgrid_http import PromptClient, prompt_opener
+
+LARGEST_MESSAGE = 30_000_000
+
+
+class SendGridChannel:
+    """Sends a delivery's frozen payload. One instance a thread: the client underneath is not made for sharing.
+
+    `timeout`, in seconds, bounds each attempt to connect (one for every address of the host), each socket operation of
+    the TLS handshake, each write, and the reply from its first byte to its last taken together. It does not bound the
+    look-up of the host's name, which is the resolver's business. Proxies are taken from the environment.
+    """
+
+    def __init__(self, *, api_key: str, host: str = "https://api.sendgrid.com", timeout: float = 10.0) -> None:
+        key = api_key.strip()  # a secret read from a file ends in a newline
+        # What http.client refuses in a header it quotes in its error, and with it the key.
+        if not key or not key.isascii() or not key.isprintable() or " " in key:
+            raise ValueError("the SendGrid API key is empty or has characters that no key has")
+        if urlsplit(host).scheme not in ("https", "http") or not urlsplit(host).hostname:
+            raise ValueError(f"the SendGrid host must be a URL such as https://api.sendgrid.com, not {host!r}")
+        if timeout <= 0:
+            raise ValueError(f"the SendGrid timeout must be more than 0 seconds, not {timeout}")
+        self._host, self._timeout = host.rstrip("/"), timeout
+        self._api = SendGridAPIClient(api_key=key, host=self._host)
+        # The package's own client has no timeout at all, and no place in its constructor to give one.
+        self._api.client = PromptClient(
+            opener=prompt_opener(),
+            host=self._host,
+            request_headers=self._api.client.request_headers,
+            version=3,
+            timeout=timeout,
+        )
+        # At DEBUG this logger writes the Authorization header and every message's text.
+        logging.getLogger("python_http_client.client").setLevel(logging.WARNING)
+
+    def __repr__(self) -> str:
+        return f"SendGridChannel(host={self._host!r}, timeout={self._timeout})"
+
+    def send(self, delivery: ClaimedDelivery) -> SendOutcome:
+        """Send one message and say what is known about it."""
+        try:
+            body = message(delivery)
+        except KeyError as missing:
+            return Refused(f"the payload has no {missing}")
+        if sum(len(part["value"].encode()) for part in body["content"]) > LARGEST_MESSAGE:
+            # SendGrid hangs up while a message of this size is being written, and its 413 is never seen.
+            return Refused(f"the message is larger than SendGrid's {LARGEST_MESSAGE // 1_000_000} MB")
+        try:
+            return outcomes.of_answer(self._api.send(body))
+        except HTTPError as answer:
+            return outcomes.of_answer(answer)
+        except outcomes.CONNECTION_FAILURES as failure:
+            return outcomes.of_failure(failure)
+
+
+def message(delivery: ClaimedDelivery) -> dict[str, Any]:
+    """Return the request's body, the same for each call of an attempt: it holds no time and nothing random.
+
+    A plain dict, never the package's `Mail` helpers: they lose the address of "Smith, Bob <bob@example.com>", show
+    recipients to each other, and raise on a text that looks like an API key.
+    """
+    payload = delivery.payload
+    content = [{"type": "text/plain", "value": payload["text"]}]
+    if payload.get("html"):
+        content.append({"type": "text/html", "value": payload["html"]})
+    body = {
+        "personalizations": [
+            {
+                # No name: SendGrid refuses a recipient's name with a comma in it.
+                "to": [{"email": _address(payload["to"])["email"]}],
+                # Every event of the Event Webhook brings these back, and only these: an answer's id may be lost.
+                "custom_args": {"pgs_delivery": str(delivery.id), "pgs_attempt": str(delivery.attempt)},
+            }
+        ],
+        "from": _address(payload["from"]),
+        "subject": payload["subject"],
+        "content": content,
+    }
+    if payload.get("headers"):
+        body["headers"] = payload["headers"]
+    return body
+
+
+def _address(text: str) -> dict[str, str]:
+    """Split "Name <a@b>" at its last bracket; `email.utils.parseaddr` makes "Smith, Bob <a@b>" a mail to "Smith"."""
+    name, bracket, email = text.strip().rpartition("<")
+    if not bracket:
+        return {"email": email}
+    address = {"email": email.removesuffix(">").strip()}
+    return address | ({"name": unquote(name.strip())} if name.strip() else {})

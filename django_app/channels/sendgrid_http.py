@@ -1,0 +1,116 @@
+"""The HTTP client of the `sendgrid` package with what it lacks: no redirect is followed and a reply has a deadline."""
+
+import ssl
+import time
+from http.client import HTTPConnection, HTTPMessage, HTTPResponse
+from io import BufferedReader, RawIOBase
+from socket import socket
+from typing import IO, Any
+from urllib.request import (
+    AbstractHTTPHandler,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    Request,
+    build_opener,
+)
+
+import python_http_client
+
+
+class PromptClient(python_http_client.Client):  # type: ignore[misc]  # the package has no type information
+    """A client whose requests all go through one opener of ours; the original builds its own for every request."""
+
+    def __init__(self, *, opener: OpenerDirector, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._opener = opener
+
+    def _build_client(self, name: str | None = None) -> "PromptClient":
+        # Every step of `client.mail.send` is a new client, which the original makes of its own class.
+        return PromptClient(
+            opener=self._opener,
+            host=self.host,
+            request_headers=self.request_headers,
+            version=self._version,
+            url_path=[*self._url_path, name] if name else self._url_path,
+            timeout=self.timeout,
+        )
+
+    def _make_request(self, opener: OpenerDirector, request: Request, timeout: float | None = None) -> Any:
+        return super()._make_request(self._opener, request, timeout=timeout)
+
+
+def prompt_opener() -> OpenerDirector:
+    """Return an opener that reads the trusted certificates once, not anew for every message."""
+    tls = ssl.create_default_context()
+    tls.set_alpn_protocols(["http/1.1"])
+    return build_opener(_NoRedirect, _PromptHTTPHandler, _PromptHTTPSHandler(context=tls))
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """Leave a redirect what it is, an answer with status 3xx.
+
+    The default turns the POST into a GET, takes the page found there for an answer to the message, and shows the
+    API key to whichever host the redirect names.
+    """
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        return None
+
+
+class _PromptHandler(AbstractHTTPHandler):
+    def do_open(self, http_class: Any, req: Request, **connection_args: Any) -> HTTPResponse:
+        def connect(host: str, **settings: Any) -> HTTPConnection:
+            connection: HTTPConnection = http_class(host, **settings)
+            connection.response_class = _PromptResponse
+            return connection
+
+        return super().do_open(connect, req, **connection_args)
+
+
+class _PromptHTTPHandler(_PromptHandler, HTTPHandler):
+    pass
+
+
+class _PromptHTTPSHandler(_PromptHandler, HTTPSHandler):
+    pass
+
+
+class _PromptResponse(HTTPResponse):
+    """A response that must be complete within the socket's timeout, counted from when the request was written."""
+
+    def __init__(self, sock: socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = BufferedReader(_UntilDeadline(sock, self.fp.detach()))
+
+
+class _UntilDeadline(RawIOBase):
+    """Reads with what is left of the time: a socket's own timeout starts anew with every byte that trickles in."""
+
+    def __init__(self, sock: socket, raw: RawIOBase) -> None:
+        timeout = sock.gettimeout()
+        if timeout is None:
+            raise ValueError("a request to SendGrid needs a timeout")
+        self._sock, self._raw, self._timeout = sock, raw, timeout
+        self._deadline = time.monotonic() + timeout
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the reply was not complete in time")
+        self._sock.settimeout(left)
+        try:
+            return self._raw.readinto(buffer)
+        finally:
+            # A proxy's reply to CONNECT comes over the same socket; what follows it has the whole timeout again.
+            self._sock.settimeout(self._timeout)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()

@@ -1,0 +1,154 @@
+"""The composition root: everything of the project that the processes use. The command line calls it by dotted name."""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+import django
+from django.apps import apps
+from django.conf import ENVIRONMENT_VARIABLE
+from django.core import checks
+from django.db import connections, router
+from psycopg import pq
+
+from pgsupervise.supervisor.project import PolicySpec, Project
+
+from .texts import one_line
+
+DJANGO_PLACEHOLDER = "webmaster@localhost"
+
+
+class ProjectError(Exception):
+    """The project cannot be loaded; the message says why, and the cure."""
+
+
+def load(settings_module: str | None) -> Project:
+    """Set Django up and return the project, with no connection left open and no thread running.
+
+    Without a settings module that of the environment counts. Raises ProjectError when the project does not import;
+    whatever else is wrong with it `problems` returns.
+    """
+    _set_up(settings_module or os.environ.get(ENVIRONMENT_VARIABLE, ""))
+    from . import channels, policies, rendering, task_runner  # they import models, which need Django set up
+
+    policy_specs = {
+        name: PolicySpec(rule=policy.rule(), resend_unknown=policy.on_unknown == "resend")
+        for name, policy in policies.registry.items()
+    }
+    project = Project(
+        conninfo=conninfo(),
+        task_names=task_runner.task_names(),
+        run_task=task_runner.run_task,
+        policies=policy_specs,
+        render=rendering.render,
+        channels=channels.known(),
+        close_connections=connections.close_all,
+    )
+    _let_go()
+    return project
+
+
+def problems() -> list[str]:
+    """Return every fault of the loaded project's configuration, one line each with its cure. Call `load` first."""
+    from . import channels, policies, readiness, settings
+    from .rendering import template_problems
+
+    found = [*_check_problems(), *settings.problems()]
+    for policy in policies.registry.values():
+        if policy.channel not in channels.known():
+            names = ", ".join(channels.known())
+            found.append(f"policy {policy.name!r}: there is no channel {policy.channel!r}: use one of {names}")
+        found.extend(template_problems(policy))
+    found.extend(_sendgrid_problems())
+    found.extend(readiness.database_problems(conninfo()))
+    _let_go()
+    return found
+
+
+def _sendgrid_problems() -> list[str]:
+    from . import channels, policies, settings
+
+    users = [policy.name for policy in policies.registry.values() if policy.channel == channels.SENDGRID]
+    if not users or settings.problems():
+        return []
+    found, given = [], settings.read()
+    if not given.sendgrid_api_key:
+        found.append(
+            f"no SendGrid API key, but these policies send by it: {', '.join(users)}; set "
+            f"PGSUPERVISE['SENDGRID_API_KEY'] or the environment variable {settings.KEY_VARIABLE}"
+        )
+    if given.from_email == DJANGO_PLACEHOLDER:
+        found.append(
+            f"messages by SendGrid would come from {given.from_email}, which is Django's placeholder: set "
+            "PGSUPERVISE['FROM_EMAIL'] to a sender that is verified there"
+        )
+    return found
+
+
+def conninfo() -> Mapping[str, Any]:
+    """Return what libpq needs to reach the database of pgsupervise's tables, and nothing of what is Django's own."""
+    understood = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    parameters = connections[_alias()].get_connection_params()
+    return {name: value for name, value in parameters.items() if name in understood}
+
+
+def _alias() -> str:
+    return router.db_for_write(apps.get_model("pgsupervise", "Task"))
+
+
+def _set_up(module: str) -> None:
+    if not module:
+        raise ProjectError("no settings module: give --settings mysite.settings, or set DJANGO_SETTINGS_MODULE")
+    os.environ[ENVIRONMENT_VARIABLE] = module
+    # A console script, unlike manage.py, does not look for modules where it was started.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        importlib.import_module(module)
+        django.setup()
+        _require_postgresql()
+    except ProjectError:
+        raise
+    except Exception as error:
+        raise ProjectError(_import_fault(module, error)) from error
+    _keep_connections()
+
+
+def _require_postgresql() -> None:
+    if connections[_alias()].vendor != "postgresql":
+        raise ProjectError("; ".join(_check_problems()))
+    conninfo()  # raises where a setting that it needs is missing
+
+
+def _keep_connections() -> None:
+    """Let a worker keep its connection: by Django's default, made for requests, each task would open a new one."""
+    for options in connections.settings.values():
+        if options["CONN_MAX_AGE"] == 0 and not options["OPTIONS"].get("pool"):
+            options["CONN_MAX_AGE"] = None
+
+
+def _import_fault(module: str, error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
+        return (
+            f"the settings module {module!r} cannot be imported: {error}; check its name, and start in the project's "
+            "folder or add that folder to PYTHONPATH"
+        )
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    reason = one_line(f"{type(error).__name__}: {error}")
+    return f"the project of settings {module!r} does not load: {reason} ({last.filename}:{last.lineno})"
+
+
+def _check_problems() -> list[str]:
+    messages = checks.run_checks(tags=[checks.Tags.models])
+    return [one_line(str(message)) for message in messages if message.is_serious() and not message.is_silenced()]
+
+
+def _let_go() -> None:
+    """Close the connections and the pools, whose threads and sockets a fork must not inherit."""
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        if hasattr(connection, "close_pool"):
+            connection.close_pool()

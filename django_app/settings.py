@@ -1,0 +1,108 @@
+"""The project's settings.
+
+The `PGSUPERVISE` setting is read here and nowhere else:
+
+    PGSUPERVISE = {"SENDGRID_API_KEY": ..., "FROM_EMAIL": "Example <hello@example.com>"}
+"""
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parseaddr
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from .texts import check_text, shorten
+
+KEY_VARIABLE = "SENDGRID_API_KEY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the project has set, with the defaults of the rest."""
+
+    sendgrid_api_key: str = field(default="", repr=False)
+    """From the environment variable SENDGRID_API_KEY where the setting is missing or empty."""
+    sendgrid_host: str = "https://api.sendgrid.com"
+    sendgrid_timeout: float = 10.0
+    """Seconds."""
+    from_email: str = ""
+    """The sender of every message; DEFAULT_FROM_EMAIL where the setting is missing or empty."""
+
+
+def read() -> Settings:
+    """Return the settings as they are now. Call `problems` first: nothing is checked here."""
+    given = {name.lower(): value for name, value in _given().items() if name in _CHECKS and value is not None}
+    given["sendgrid_api_key"] = (given.get("sendgrid_api_key") or os.environ.get(KEY_VARIABLE, "")).strip()
+    given["from_email"] = given.get("from_email") or settings.DEFAULT_FROM_EMAIL
+    return Settings(**given)
+
+
+def problems() -> list[str]:
+    """Return every fault of the setting, one line each, naming the value (never the key) and the cure."""
+    raw = getattr(settings, "PGSUPERVISE", {})
+    if not isinstance(raw, Mapping):
+        return [f"PGSUPERVISE is {shorten(raw)}: it must be a dict"]
+    found = [_unknown(name) for name in raw if name not in _CHECKS]
+    for name, check in _CHECKS.items():
+        # None is what os.environ.get() gives for a variable that is not set: the same as no setting.
+        if raw.get(name) is not None and (fault := check(raw[name])):
+            found.append(f"PGSUPERVISE[{name!r}] {fault}")
+    if not raw.get(KEY_VARIABLE) and (fault := _key_fault(os.environ.get(KEY_VARIABLE, ""))):
+        found.append(f"the environment variable {KEY_VARIABLE} {fault}")
+    return found
+
+
+def _given() -> Mapping[str, Any]:
+    raw = getattr(settings, "PGSUPERVISE", {})
+    return raw if isinstance(raw, Mapping) else {}
+
+
+def _unknown(name: object) -> str:
+    near = difflib.get_close_matches(str(name).upper(), _CHECKS, n=1)
+    meant = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_CHECKS)}"
+    return f"PGSUPERVISE has the unknown key {shorten(name)}: {meant}"
+
+
+def _key_fault(value: object) -> str | None:
+    if not isinstance(value, str):
+        return f"is of type {type(value).__name__}: it must be a str"
+    key = value.strip()  # a secret that is mounted as a file often ends in a newline
+    if key and not (key.isascii() and key.isprintable() and " " not in key):
+        return "has characters that no key has: copy it again"
+    return None
+
+
+def _host_fault(value: object) -> str | None:
+    cure = "it must be a URL such as https://api.sendgrid.com"
+    if not isinstance(value, str):
+        return f"is {shorten(value)}: {cure}"
+    url = urlsplit(value)
+    return None if url.scheme in ("https", "http") and url.hostname else f"is {shorten(value)}: {cure}"
+
+
+def _timeout_fault(value: object) -> str | None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 600:
+        return None
+    return f"is {shorten(value)}: it must be a number of seconds, more than 0 and at most 600"
+
+
+def _from_fault(value: object) -> str | None:
+    try:
+        check_text(value, "it", 320)
+    except (TypeError, ValueError) as error:
+        return f"is no address: {error}"
+    if value and "@" not in parseaddr(str(value))[1]:
+        return f"is {shorten(value)}: it must be an address such as 'Example <hello@example.com>'"
+    return None
+
+
+_CHECKS: dict[str, Callable[[object], str | None]] = {
+    "SENDGRID_API_KEY": _key_fault,
+    "SENDGRID_HOST": _host_fault,
+    "SENDGRID_TIMEOUT": _timeout_fault,
+    "FROM_EMAIL": _from_fault,
+}

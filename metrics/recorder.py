@@ -1,0 +1,99 @@
+"""What callers say happened: plain functions, one for each thing that is counted."""
+
+from collections.abc import Sequence
+
+from .instruments import Cause, Claim, LeaseChange, SendEnd, TaskEnd, Write, current
+
+
+def task_finished(name: str, outcome: TaskEnd, seconds: float) -> None:
+    """Count a run by how it ended and how long it took."""
+    tasks_finished(name, outcome, (seconds,))
+
+
+def tasks_finished(name: str, outcome: TaskEnd, durations: Sequence[float]) -> None:
+    """Count the runs of one task in a chunk that ended alike: cheaper than one by one."""
+    made = current()
+    made.child(made.tasks_finished, name, outcome).inc(len(durations))
+    made.child(made.task_duration, name).observe_many(durations)
+
+
+def tasks_given_back(name: str, amount: int = 1) -> None:
+    """Count claimed tasks that were not started and went back to the table."""
+    made = current()
+    made.child(made.tasks_finished, name, "given_back").inc(amount)
+
+
+def tasks_claimed(amount: int) -> None:
+    """Count tasks that were claimed."""
+    current().tasks_claimed.inc(amount)
+
+
+def tasks_unknown(amount: int) -> None:
+    """Count tasks left alone because no code of this name is registered here."""
+    current().tasks_unknown.inc(amount)
+
+
+def events_folded(policy: str, amount: int) -> None:
+    """Count events that found their batch."""
+    made = current()
+    made.child(made.events_folded, policy).inc(amount)
+
+
+def batch_sealed(policy: str, items: int) -> None:
+    """Count a batch that was sealed with this many items."""
+    made = current()
+    made.child(made.batches_sealed, policy).inc()
+    made.digest_items.observe(items)
+
+
+def render_failed(policy: str) -> None:
+    """Count a batch that could not be rendered."""
+    made = current()
+    made.child(made.render_failures, policy).inc()
+
+
+def delivery_finished(channel: str, outcome: SendEnd, seconds: float) -> None:
+    """Count a sending attempt by what is known about it."""
+    made = current()
+    made.child(made.deliveries_finished, channel, outcome).inc()
+    made.child(made.delivery_duration, channel).observe(seconds)
+
+
+def stale_writes(write: Write, amount: int = 1) -> None:
+    """Count rows that were not written because they had another owner by then."""
+    made = current()
+    made.child(made.stale_writes, write).inc(amount)
+
+
+def reclaimed(what: Claim, cause: Cause, amount: int = 1) -> None:
+    """Count claims taken back: the worker's exit or silence was seen, or the claim's reply never arrived."""
+    made = current()
+    made.child(made.reclaims, what, cause).inc(amount)
+
+
+def leases_changed(change: LeaseChange, amount: int = 1) -> None:
+    """Count buckets that changed hands."""
+    made = current()
+    made.child(made.lease_changes, change).inc(amount)
+
+
+def beat() -> None:
+    """Count a heartbeat that was written."""
+    current().beats.inc()
+
+
+def beat_failed() -> None:
+    """Count a heartbeat that was not."""
+    current().beat_failures.inc()
+
+
+def restarted(kind: str, reason: str) -> None:
+    """Count a child of this kind that ended and was replaced, for instance "worker", "signal:SIGKILL"."""
+    made = current()
+    made.child(made.restarts, kind, reason).inc()
+
+
+def database_error(loop: str) -> None:
+    """Count a database error that this loop survived."""
+    made = current()
+    made.child(made.database_errors, loop).inc()

@@ -1,0 +1,80 @@
+"""The tests' database, server and connections. A test that asks for none of them starts no database."""
+
+import os
+from collections.abc import Callable, Iterator
+
+import django
+import psycopg
+import pytest
+from django.db import connections
+
+from pgsupervise.django_app import embedded
+from tests.database import django_uses, empty_tables, temporary_database, temporary_server
+
+# Before any test module is imported, since many import models. The database comes later, with the first test that wants
+# one; until then the name leads nowhere, so that a test that forgot to ask cannot touch a database of the developer's.
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+os.environ["PGSUPERVISE_DSN"] = "dbname=unset"
+django.setup()
+
+Connect = Callable[[], psycopg.Connection]
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[embedded.Server]:
+    """Run the embedded server that the tests share. A test that stops its server takes `own_server` instead."""
+    if "PGSUPERVISE_TEST_DSN" in os.environ:
+        pytest.skip("PGSUPERVISE_TEST_DSN: the tests run on a server that is not theirs")
+    with temporary_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def dsn(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Return the connection string of the run's migrated database; Django and child processes use it too."""
+    given = os.environ.get("PGSUPERVISE_TEST_DSN")
+    if given is None:
+        embedded_server: embedded.Server = request.getfixturevalue("server")
+        with django_uses(embedded_server.create_database("pgsupervise_test")):
+            yield os.environ["PGSUPERVISE_DSN"]
+    else:
+        with temporary_database(given) as fresh, django_uses(fresh):
+            yield fresh
+
+
+@pytest.fixture
+def db(dsn: str) -> Iterator[str]:
+    """Let the test use the database, through Django or not, and empty the tables after it."""
+    yield dsn
+    connections.close_all()  # also one that the test left inside a failed transaction
+    empty_tables()
+    connections.close_all()
+
+
+@pytest.fixture
+def own_server() -> Iterator[embedded.Server]:
+    """Run a server that the test may stop, crash and start again."""
+    with temporary_server() as running:
+        yield running
+
+
+@pytest.fixture
+def own_dsn(own_server: embedded.Server) -> Iterator[str]:
+    """Return the connection string of a migrated database on `own_server`, used by Django for this test."""
+    fresh = own_server.create_database("pgsupervise_own")
+    with django_uses(fresh):
+        yield fresh
+
+
+@pytest.fixture
+def connect(db: str) -> Iterator[Connect]:
+    """Return a function that opens an autocommit connection; all are closed before the tables are emptied."""
+    opened: list[psycopg.Connection] = []
+
+    def open_connection() -> psycopg.Connection:
+        opened.append(psycopg.connect(db, autocommit=True))
+        return opened[-1]
+
+    yield open_connection
+    for connection in opened:
+        connection.close()

@@ -1,0 +1,254 @@
+"""Folding, sealing and the delivery ledger against the tables, each write fenced by the lease's epoch."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from pgsupervise.partitions import batches, deliveries, events, leases, reclaim, workers
+from pgsupervise.partitions.buckets import bucket_of
+from pgsupervise.partitions.deliveries import SentDelivery
+from pgsupervise.partitions.errors import LeaseLostError
+from pgsupervise.partitions.rows import NewDelivery
+from pgsupervise.partitions.states import DeliveryState
+from pgsupervise.partitions.windows import WindowRule
+from tests.integration.world import one, owner_of
+
+Connect = Callable[[], psycopg.Connection]
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+ADA = "ada@example.com"
+BUCKET = bucket_of(ADA)
+RULE = WindowRule(window=HOUR)
+
+
+def add_event(connection: psycopg.Connection, at: datetime, *, policy: str = "p", recipient: str = ADA) -> int:
+    statement = """INSERT INTO pgsupervise_event (bucket, policy, recipient, occurred_at, data)
+        VALUES (%s, %s, %s, %s, '{"n": 1}') RETURNING id"""
+    row = connection.execute(statement, [bucket_of(recipient), policy, recipient, at]).fetchone()
+    assert row
+    number: int = row[0]
+    return number
+
+
+def fold(connection: psycopg.Connection, owner: UUID, epoch: int, limit: int = 100) -> list[int]:
+    clock = events.read_clock(connection)
+    folded = events.fold_events(
+        connection,
+        bucket=BUCKET,
+        owner=owner,
+        epoch=epoch,
+        rules=lambda policy: RULE,
+        policies=["p"],
+        clock=clock,
+        limit=limit,
+    )
+    return [event.id for event in folded]
+
+
+def seal(connection: psycopg.Connection, owner: UUID, epoch: int, clock: datetime) -> list[int]:
+    due = batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=clock)
+    rendered = [(batch, [NewDelivery("inbox", {"ids": [item.id for item in batch.items]})]) for batch in due]
+    batches.seal_batches(connection, bucket=BUCKET, owner=owner, epoch=epoch, rendered=rendered)
+    return [batch.id for batch in due]
+
+
+def send(connection: psycopg.Connection, owner: UUID, epoch: int, limit: int = 10) -> list[deliveries.ClaimedDelivery]:
+    return deliveries.claim_deliveries(
+        connection, bucket=BUCKET, owner=owner, epoch=epoch, channels=["inbox"], limit=limit
+    )
+
+
+def finish(
+    connection: psycopg.Connection, owner: UUID, epoch: int, delivery: deliveries.ClaimedDelivery, state: DeliveryState
+) -> set[int]:
+    return deliveries.finish_deliveries(
+        connection, bucket=BUCKET, owner=owner, epoch=epoch, sent=[SentDelivery(delivery, state)]
+    )
+
+
+def digests(connection: psycopg.Connection, owner: UUID, epoch: int, count: int) -> None:
+    """Make `count` deliveries, one for each of so many hours."""
+    for hour in range(count):
+        add_event(connection, NOON + hour * HOUR)
+    fold(connection, owner, epoch)
+    assert len(seal(connection, owner, epoch, NOON + 100 * HOUR)) == count
+
+
+def test_events_are_folded_in_order_of_time_whatever_the_order_of_their_rows(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    later, earlier = add_event(connection, NOON + HOUR / 2), add_event(connection, NOON)
+    assert fold(connection, owner, epochs[BUCKET]) == [earlier, later]
+    row = one(connection, "SELECT opened_at, closes_at, item_count, state FROM pgsupervise_batch")
+    assert row == (NOON, NOON + HOUR, 2, "OPEN")
+
+
+def test_folding_piece_by_piece_gives_what_folding_at_once_gives(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    for minute in range(0, 300, 7):
+        add_event(connection, NOON + timedelta(minutes=minute))
+    while fold(connection, owner, epochs[BUCKET], limit=4):
+        pass
+    rows = connection.execute("SELECT item_count, state FROM pgsupervise_batch ORDER BY opened_at").fetchall()
+    assert rows == [(9, "CLOSED"), (9, "CLOSED"), (9, "CLOSED"), (9, "CLOSED"), (7, "OPEN")]
+
+
+def test_a_former_owner_folds_and_seals_nothing(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    add_event(connection, NOON)
+    with pytest.raises(LeaseLostError):
+        fold(connection, owner, epochs[BUCKET] - 1)
+    fold(connection, owner, epochs[BUCKET])
+    with pytest.raises(LeaseLostError):
+        seal(connection, owner, epochs[BUCKET] - 1, NOON + 9 * HOUR)
+    with pytest.raises(LeaseLostError):
+        batches.postpone_batches(
+            connection, bucket=BUCKET, owner=owner, epoch=epochs[BUCKET] - 1, errors=[(1, "x")], until=NOON
+        )
+    assert one(connection, "SELECT count(*) FROM pgsupervise_delivery") == 0
+
+
+def test_an_unknown_policy_is_left_for_newer_code(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    add_event(connection, NOON, policy="of tomorrow")
+    assert fold(connection, owner, epochs[BUCKET]) == []
+    assert events.unknown_policies(connection, owner, ["p"]) == [("of tomorrow", 1)]
+    assert events.probe_notifications(connection, owner, ["p"], ["inbox"]) == []
+
+
+def test_a_batch_is_sealed_once_with_its_items_in_order(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    second, first = add_event(connection, NOON + HOUR / 4), add_event(connection, NOON)
+    fold(connection, owner, epochs[BUCKET])
+    assert seal(connection, owner, epochs[BUCKET], NOON + HOUR / 2) == [], "its time has not come"
+    assert len(seal(connection, owner, epochs[BUCKET], NOON + HOUR)) == 1
+    assert seal(connection, owner, epochs[BUCKET], NOON + HOUR) == []
+    assert one(connection, "SELECT payload FROM pgsupervise_delivery") == {"ids": [first, second]}
+
+
+def test_a_late_event_opens_a_batch_of_its_own_and_is_sent_once(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    digests(connection, owner, epochs[BUCKET], 1)
+    late = add_event(connection, NOON + HOUR / 2)
+    fold(connection, owner, epochs[BUCKET])
+    assert len(seal(connection, owner, epochs[BUCKET], NOON + 9 * HOUR)) == 1
+    payloads = [row[0]["ids"] for row in connection.execute("SELECT payload FROM pgsupervise_delivery ORDER BY id")]
+    assert payloads[1] == [late]
+    assert late not in payloads[0]
+
+
+def test_a_batch_that_cannot_be_rendered_waits_with_its_error(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    add_event(connection, NOON)
+    fold(connection, owner, epochs[BUCKET])
+    (due,) = batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + HOUR)
+    batches.postpone_batches(
+        connection,
+        bucket=BUCKET,
+        owner=owner,
+        epoch=epochs[BUCKET],
+        errors=[(due.id, "TemplateSyntaxError")],
+        until=NOON + 2 * HOUR,
+    )
+    assert batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + HOUR) == []
+    assert one(connection, "SELECT error FROM pgsupervise_batch") == "TemplateSyntaxError"
+    assert len(seal(connection, owner, epochs[BUCKET], NOON + 2 * HOUR)) == 1
+    assert one(connection, "SELECT error FROM pgsupervise_batch") == ""
+
+
+def test_a_recipients_digests_go_out_in_order(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    digests(connection, owner, epochs[BUCKET], 3)
+    (first,) = send(connection, owner, epochs[BUCKET], limit=1)
+    assert send(connection, owner, epochs[BUCKET]) == [], "the first one is under way"
+    again = SentDelivery(first, DeliveryState.PENDING, error="503", delay=timedelta(hours=1), burnt=False)
+    deliveries.finish_deliveries(
+        connection, bucket=BUCKET, owner=owner, epoch=epochs[BUCKET], sent=[again]
+    )
+    assert send(connection, owner, epochs[BUCKET]) == [], "the first one waits for its retry"
+    row = one(connection, "SELECT attempt, error FROM pgsupervise_delivery WHERE id = %s", first.id)
+    assert row == (0, "503")
+    connection.execute("UPDATE pgsupervise_delivery SET not_before = now() WHERE id = %s", [first.id])
+    claimed = send(connection, owner, epochs[BUCKET])
+    assert [delivery.id for delivery in claimed] == [first.id, first.id + 1, first.id + 2]
+
+
+def test_a_delivery_is_finished_once_and_only_under_token_and_epoch(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    digests(connection, owner, epochs[BUCKET], 1)
+    (claimed,) = send(connection, owner, epochs[BUCKET])
+    assert finish(connection, owner, epochs[BUCKET] - 1, claimed, DeliveryState.ACCEPTED) == set()
+    assert finish(connection, owner, epochs[BUCKET], claimed, DeliveryState.ACCEPTED) == {claimed.id}
+    assert finish(connection, owner, epochs[BUCKET], claimed, DeliveryState.REFUSED) == set()
+    assert one(connection, "SELECT state, attempt FROM pgsupervise_delivery") == ("ACCEPTED", 1)
+
+
+@pytest.mark.parametrize(
+    ("safe", "resend", "expected"), [([], [], "UNKNOWN"), (["inbox"], [], "PENDING"), ([], ["p"], "PENDING")]
+)
+def test_a_killed_call_is_unknown_unless_sending_again_is_harmless_or_declared(
+    connect: Connect, safe: list[str], resend: list[str], expected: str
+) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    digests(connection, owner, epochs[BUCKET], 1)
+    (claimed,) = send(connection, owner, epochs[BUCKET])
+    workers.bury_worker(connection, owner, "signal:SIGKILL", None)
+    leases.free_leases_of_the_dead(connection)
+    found = reclaim.reclaim(connection, safe_channels=safe, resend_policies=resend)
+    assert (found.deliveries, found.unknown_deliveries) == (1, int(expected == "UNKNOWN"))
+    assert one(connection, "SELECT state FROM pgsupervise_delivery") == expected
+    assert finish(connection, owner, epochs[BUCKET], claimed, DeliveryState.ACCEPTED) == set(), "the zombie is refused"
+
+
+def test_a_claimed_delivery_whose_reply_was_lost_is_found_again(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    digests(connection, owner, epochs[BUCKET], 1)
+    (claimed,) = send(connection, owner, epochs[BUCKET])
+    assert deliveries.release_unheld_deliveries(connection, owner, [claimed.id]) == []
+    assert deliveries.release_unheld_deliveries(connection, owner, []) == [claimed.id]
+
+
+def test_a_hundred_concurrent_first_events_open_one_batch(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    barrier = threading.Barrier(20)
+
+    def notify_often() -> None:
+        mine = psycopg.connect(connection.info.dsn, autocommit=True)
+        barrier.wait()
+        for _ in range(5):
+            add_event(mine, NOON)
+        mine.close()
+
+    threads = [threading.Thread(target=notify_often) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        fold(connection, owner, epochs[BUCKET])
+    fold(connection, owner, epochs[BUCKET])
+    assert one(connection, "SELECT count(*), sum(item_count) FROM pgsupervise_batch") == (1, 100)
+    assert one(connection, "SELECT count(*) FROM pgsupervise_event WHERE state = 'FOLDED'") == 100
+
+
+def test_the_tables_refuse_a_producer_that_computes_the_bucket_otherwise(connect: Connect) -> None:
+    connection = connect()
+    with pytest.raises(psycopg.errors.CheckViolation):
+        connection.execute(
+            "INSERT INTO pgsupervise_event (bucket, policy, recipient) VALUES (%s, 'p', %s)", [(BUCKET + 1) % 256, ADA]
+        )
+    with pytest.raises(psycopg.errors.CheckViolation):
+        connection.execute("INSERT INTO pgsupervise_task (bucket, name, key) VALUES (%s, 't', %s)", [BUCKET ^ 1, ADA])

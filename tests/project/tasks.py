@@ -1,0 +1,56 @@
+"""Tasks for the tests. Each run leaves a row in the ledger, so that a test sees runs and not only states."""
+
+import os
+import time
+
+from django.db import connection, transaction
+
+from pgsupervise.django_app.tasks import task
+
+LEDGER = """
+CREATE TABLE IF NOT EXISTS ledger (
+    number bigint, pid integer, began timestamptz NOT NULL DEFAULT clock_timestamp(), ended timestamptz
+)
+"""
+
+
+def _begin(number: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO ledger (number, pid) VALUES (%s, %s)", [number, os.getpid()])
+
+
+def _end(number: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE ledger SET ended = clock_timestamp() WHERE number = %s AND pid = %s AND ended IS NULL",
+            [number, os.getpid()],
+        )
+
+
+@task
+def record(number: int, seconds: float = 0.0) -> None:
+    """Note the beginning and the end of a run."""
+    _begin(number)
+    time.sleep(seconds)
+    _end(number)
+
+
+@task(max_attempts=3)
+def fail(number: int) -> None:
+    """Note the run and raise."""
+    _begin(number)
+    raise ValueError(f"number {number} is not to my taste")
+
+
+@task
+def kill_own_process(number: int) -> None:
+    """Die as a task does that the kernel kills for its memory."""
+    _begin(number)
+    os.kill(os.getpid(), 9)
+
+
+@task
+def leave_a_broken_transaction(number: int) -> None:
+    """Fail inside an atomic block, as application code does."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT 1 / 0")

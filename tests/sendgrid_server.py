@@ -1,0 +1,281 @@
+"""SendGrid's Mail Send endpoint on loopback, as far as a sender can tell, and every way in which it can go wrong.
+
+Each request is held against SendGrid's own OpenAPI description, shipped as `data/sendgrid-mail-v3.openapi.json` (MIT).
+In a test it is a context manager. Other processes start `python -m tests.sendgrid_server --port 0`, which prints its
+URL, and steer it over HTTP: POST /_script (a list of behaviours, one a request), POST /_default (one behaviour for
+all other requests), GET /_accepted, GET /_rejected.
+"""
+
+import argparse
+import json
+import signal
+import ssl
+import sys
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socket import SHUT_RDWR
+from types import TracebackType
+from typing import Any, Self, cast
+
+from tests.sendgrid_description import Problem, problems
+
+SEND_PATH = "/v3/mail/send"
+
+
+class Action(StrEnum):
+    """How the answer fares."""
+
+    ANSWER = "answer"
+    HANG_UNREAD = "hang_unread"
+    """Never read the body, never answer."""
+    HANG_READ = "hang_read"
+    """Read the body, decide, never answer."""
+    HANG_UP_UNREAD = "hang_up_unread"
+    HANG_UP = "hang_up"
+    """Read the body, decide, hang up without a word."""
+    HALF_REPLY = "half_reply"
+    """Announce a longer body than is sent."""
+    DRIP = "drip"
+    """Answer a byte at a time, each soon after the last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """What to do with one request: `status` is what the provider decides, `action` how that reaches the sender.
+
+    The message counts as accepted when the body was read and the status is 202, unless `takes` says otherwise.
+    """
+
+    action: Action = Action.ANSWER
+    status: int = 202
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str | None = None
+    takes: bool | None = None
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """Build from what arrived as JSON, where an action is a string."""
+        return cls(**(values | {"action": Action(values.get("action", "answer"))}))
+
+    @property
+    def text(self) -> str:
+        """The answer's body: errors as SendGrid words them, unless the test has other words."""
+        if self.body is not None:
+            return self.body
+        return _errors([Problem(f"scripted {self.status}", None)]) if self.status >= 400 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that the server took."""
+
+    body: dict[str, Any]
+    message_id: str
+    at: float
+
+
+class SendGridServer(ThreadingHTTPServer):
+    """The server; `url` is the channel's host. Leaving the context ends every thread, also those that hang."""
+
+    daemon_threads = False  # so that closing waits for them
+    request_queue_size = 256
+
+    def __init__(self, *, port: int = 0, certificate: Path | None = None) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.server_port}"
+        if certificate:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(certificate)
+            # The handshake is left to the thread of the request: here it would block everybody else's.
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.accepted: list[Message] = []
+        self.rejected: list[list[Problem]] = []
+        self.requests: list[str] = []
+        self.default = Behaviour()
+        self.stopping = threading.Event()
+        self._script: deque[Behaviour] = deque()
+        self._lock = threading.Lock()
+        self._connections: set[Any] = set()
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), name="sendgrid-server")
+
+    def script(self, *behaviours: Behaviour) -> None:
+        """Queue behaviours for the next requests, one each; after them the default applies again."""
+        with self._lock:
+            self._script.extend(behaviours)
+
+    def next_behaviour(self) -> Behaviour:
+        """Return what the request that has just come is in for."""
+        with self._lock:
+            return self._script.popleft() if self._script else self.default
+
+    def take(self, body: dict[str, Any]) -> str:
+        """Accept a message and return its id."""
+        with self._lock:
+            self.accepted.append(Message(body, uuid.uuid4().hex[:22], time.time()))
+            return self.accepted[-1].message_id
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.stopping.set()
+        self.shutdown()
+        self._thread.join()
+        with self._lock:
+            for connection in self._connections:
+                try:
+                    connection.shutdown(SHUT_RDWR)  # wakes the thread that reads from it
+                except OSError:
+                    continue  # its peer was faster
+        self.server_close()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember the connection, so that stopping can end it."""
+        with self._lock:
+            self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Forget the connection before it is closed."""
+        with self._lock:
+            self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Pass over senders that hang up; say everything else."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 10
+
+    @property
+    def sendgrid(self) -> SendGridServer:
+        return cast(SendGridServer, self.server)
+
+    def do_GET(self) -> None:
+        self.sendgrid.requests.append(f"GET {self.path}")
+        match self.path:
+            case "/_accepted":
+                self._reply(200, json.dumps([asdict(message) for message in list(self.sendgrid.accepted)]))
+            case "/_rejected":
+                self._reply(200, json.dumps([[asdict(each) for each in found] for found in self.sendgrid.rejected]))
+            case "/page":
+                self._reply(200, "<html>log in, please</html>", {"Content-Type": "text/html"})
+            case path:
+                self._reply(405 if path == SEND_PATH else 404, _errors([Problem("no such thing", None)]))
+
+    def do_POST(self) -> None:
+        self.sendgrid.requests.append(f"POST {self.path}")
+        match self.path:
+            case "/v3/mail/send":
+                self._mail_send(self.sendgrid.next_behaviour())
+            case "/_script":
+                self.sendgrid.script(*(Behaviour.from_json(values) for values in json.loads(self._body())))
+                self._reply(204)
+            case "/_default":
+                self.sendgrid.default = Behaviour.from_json(json.loads(self._body()))
+                self._reply(204)
+            case _:
+                self._body()
+                self._reply(404, _errors([Problem("Not Found", None)]))
+
+    def _mail_send(self, behaviour: Behaviour) -> None:
+        match behaviour.action:
+            case Action.HANG_UNREAD:
+                self._hang()
+                return
+            case Action.HANG_UP_UNREAD:
+                self.close_connection = True  # what lies unread in the socket makes closing it a reset
+                return
+        status, body, found = problems(self.headers, self._body())
+        if found:
+            self.sendgrid.rejected.append(found)
+            self._reply(status, _errors(found))
+            return
+        takes = behaviour.status == 202 if behaviour.takes is None else behaviour.takes
+        identity = {"X-Message-Id": self.sendgrid.take(body)} if takes else {}
+        self._act(behaviour, identity if behaviour.status == 202 else {})
+
+    def _act(self, behaviour: Behaviour, headers: dict[str, str]) -> None:
+        headers |= behaviour.headers
+        match behaviour.action:
+            case Action.HANG_READ:
+                self._hang()
+            case Action.HANG_UP:
+                self.close_connection = True
+            case Action.HALF_REPLY:
+                self._reply(behaviour.status, behaviour.text, headers | {"Content-Length": "5000"})
+            case Action.DRIP:
+                self.wfile = _Dripping(self.wfile, self.sendgrid.stopping)  # type: ignore[assignment]  # only writes
+                self._reply(behaviour.status, behaviour.text, headers)
+            case _:
+                self._reply(behaviour.status, behaviour.text, headers)
+
+    def _hang(self) -> None:
+        self.sendgrid.stopping.wait()
+        self.close_connection = True
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _reply(self, status: int, text: str = "", headers: dict[str, str] | None = None) -> None:
+        content = text.encode()
+        defaults = {"Content-Type": "application/json", "Content-Length": str(len(content)), "Connection": "close"}
+        self.send_response(status)
+        for name, value in (defaults | (headers or {})).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name that http.server gives it
+        """Say nothing: tests read what was recorded."""
+
+
+class _Dripping:
+    def __init__(self, stream: Any, stopping: threading.Event) -> None:
+        self._stream, self._stopping = stream, stopping
+        self.closed = False
+
+    def write(self, data: bytes) -> int:
+        for byte in data:
+            self._stream.write(bytes([byte]))
+            self._stopping.wait(0.01)
+        return len(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def close(self) -> None:
+        self._stream.close()
+        self.closed = True
+
+
+def _errors(found: Iterable[Problem]) -> str:
+    return json.dumps({"errors": [asdict(problem) | {"help": None} for problem in found]})
+
+
+def main() -> None:
+    """Serve until told to stop by SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(description="SendGrid's Mail Send endpoint on loopback")
+    parser.add_argument("--port", type=int, default=0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})  # before the threads, which inherit it
+    with SendGridServer(port=parser.parse_args().port) as server:
+        sys.stdout.write(f"{server.url}\n")
+        sys.stdout.flush()
+        signal.sigwait({signal.SIGTERM, signal.SIGINT})
+
+
+if __name__ == "__main__":
+    main()

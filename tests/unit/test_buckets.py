@@ -1,0 +1,31 @@
+"""Buckets and partitions: stored rows depend on them for ever."""
+
+import hashlib
+
+import pytest
+
+from pgsupervise.partitions.buckets import BUCKETS, bucket_of, first_bucket, partition_of, partition_range, random_bucket
+
+
+def test_the_bucket_is_the_first_byte_of_sha256_in_utf8() -> None:
+    assert bucket_of("abc") == 0xBA  # the test vector of FIPS 180-2, appendix B.1
+    assert bucket_of("Zoë") == hashlib.sha256(b"Zo\xc3\xab").digest()[0]
+
+
+def test_keys_spread_over_all_buckets() -> None:
+    assert {bucket_of(f"user-{number}") for number in range(5000)} == set(range(BUCKETS))
+    assert {random_bucket() for _ in range(10_000)} == set(range(BUCKETS))
+
+
+@pytest.mark.parametrize("partitions", range(1, BUCKETS + 1))
+def test_partitions_are_contiguous_cover_every_bucket_once_and_differ_by_one_at_most(partitions: int) -> None:
+    ranges = [partition_range(partition, partitions) for partition in range(partitions)]
+    assert [bucket for buckets in ranges for bucket in buckets] == list(range(BUCKETS))
+    assert max(map(len, ranges)) - min(map(len, ranges)) <= 1
+    assert first_bucket(partitions, partitions) == BUCKETS
+
+
+@pytest.mark.parametrize("partitions", [1, 3, 7, 8, 12, 16, 100, 255, 256])
+def test_partition_of_is_the_inverse_of_partition_range(partitions: int) -> None:
+    for partition in range(partitions):
+        assert {partition_of(bucket, partitions) for bucket in partition_range(partition, partitions)} == {partition}
