@@ -6,6 +6,7 @@ import re
 import stat
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from prometheus_client import Metric
@@ -72,6 +73,7 @@ def is_readable(path: Path) -> bool:
         return False
 
 
+@lru_cache(maxsize=4096)  # the slots' files hold the same keys
 def _is_key(key: str) -> bool:
     metric, name, labels, text = json.loads(key)
     words = [metric, name, text, *labels, *labels.values()]

@@ -3,6 +3,7 @@
 Labels are bounded: names of code (tasks, policies, channels) and words of ours, never a recipient or an id.
 """
 
+import threading
 from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,10 @@ MOST_SERIES = 500
 TASK_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60, 300, 1800)
 SEND_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 DIGEST_ITEMS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+_made: dict[Path | None, "Instruments"] = {}
+_making = threading.Lock()
 
 
 class ChunkHistogram(Histogram):
@@ -119,8 +124,7 @@ def current() -> Instruments:
     place = store.directory()
     found = _made.get(place)
     if found is None:
-        found = _made[place] = Instruments()
+        with _making:  # two threads that count for the first time must not get two sets that overwrite each other
+            found = _made.get(place) or Instruments()
+            _made[place] = found
     return found
-
-
-_made: dict[Path | None, Instruments] = {}

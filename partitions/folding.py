@@ -62,7 +62,9 @@ class Fold:
         batch.event_ids.append(event.id)
         self.touched[id(batch)] = batch
         if rule.flush_at is not None and batch.item_count >= rule.flush_at:
-            batch.deliver_at = min(event.occurred_at, self._clock)
+            # Not before it opened: the key's former batch is due by then, and must not be overtaken by this one when
+            # both came in one fold with times that the clock has not reached.
+            batch.deliver_at = max(batch.opened_at, min(event.occurred_at, self._clock))
             self._close(batch)
 
     def _opened(self, key: Key, rule: WindowRule, at: datetime) -> FoldedBatch:

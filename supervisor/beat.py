@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from uuid import UUID
 
+import setproctitle
+
 from pgsupervise.metrics import recorder
 from pgsupervise.partitions import leases, workers
 from pgsupervise.partitions.buckets import partition_of
@@ -31,7 +33,9 @@ class Beat(threading.Thread):
         self._ownership = context.ownership
         self._wake = threading.Event()
         self._link = Link(context.project.conninfo, "beat " + context.name, self._pause, context.config.fence_after / 2)
+        self._shown = ""
         self._next_beat = 0.0
+        self._stand_in_from = time.monotonic() + context.config.beat.total_seconds()
 
     def run(self) -> None:
         """Beat until the worker has drained, then give everything back."""
@@ -43,11 +47,18 @@ class Beat(threading.Thread):
             with self._link.guard():
                 self._beat_if_due()
                 settled = self._look_after_leases()
+                self._show_buckets()
             self._wake.wait(self._pause_until_next(settled))
             self._wake.clear()
         with self._link.guard():
             self._take_leave()
         self._link.close()
+
+    def _show_buckets(self) -> None:
+        shown = _spans(self._ownership.owned()) or "standing by"
+        if shown != self._shown:
+            self._shown = shown
+            setproctitle.setproctitle(f"pgsupervise: {self._context.name} [{shown}]")
 
     def wake(self) -> None:
         """Look at the leases now; called when a bucket may be let go or the work has ended."""
@@ -94,13 +105,19 @@ class Beat(threading.Thread):
             self._ownership.let_go(self._ownership.owned())
             return False
         goal = targets(workers.live_workers(connection, self._context.config.dead_after))
-        mine = {bucket for bucket, owner in goal.items() if owner == me}
+        mine = {bucket for bucket, owner in goal.items() if owner == me and self._may_take(bucket)}
         owned = set(self._ownership.owned())
         self._hand_over(owned - mine, goal)
         missing = mine - owned
         if missing:
             self._acquire(missing & {lease.bucket for lease in now if lease.owner is None})
         return set(self._ownership.owned()) == mine
+
+    def _may_take(self, bucket: int) -> bool:
+        """Return whether to take a bucket: just after the start the other slots are only late, not away."""
+        config = self._context.config
+        own = partition_of(bucket, config.partitions) % config.workers == self._context.slot
+        return own or time.monotonic() >= self._stand_in_from or bucket in self._ownership.owned()
 
     def _notice_changes(self, in_database: dict[int, int]) -> None:
         """Believe the database: what it does not call ours is lost, and what it calls ours we have."""

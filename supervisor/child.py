@@ -58,9 +58,7 @@ def child_main(
         )
         logs.identify(context.name)
         store.identify(context.name)
-        setproctitle.setproctitle(
-            f"pgsupervise: {context.name} of {config.workers}" if kind == "worker" else f"pgsupervise: {kind}"
-        )
+        setproctitle.setproctitle(f"pgsupervise: {context.name}")
         inbox.open()
         board.instance = context.id
         code = serve(context)

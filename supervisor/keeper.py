@@ -10,10 +10,10 @@ import os
 import time
 from datetime import timedelta
 from multiprocessing.connection import Connection as Pipe
-from typing import Literal
 from uuid import UUID
 
 from pgsupervise.metrics import recorder
+from pgsupervise.metrics.instruments import Cause
 from pgsupervise.partitions import leases, reclaim, retention, workers
 
 from .child import boot_connection, identity
@@ -109,7 +109,7 @@ class Keeper:
             self._unburied.pop(0)
         return buried
 
-    def _sweep(self, cause: Literal["exit", "silence"]) -> None:
+    def _sweep(self, cause: Cause) -> None:
         connection = self._link.connection
         now = time.monotonic()
         if now - self._steady_since >= self._context.config.dead_after.total_seconds():

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
 
 from pgsupervise.metrics import recorder
+from pgsupervise.metrics.instruments import SendEnd
 from pgsupervise.partitions.backoff import SEND_RETRY
 from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.rows import ClaimedDelivery
@@ -144,8 +144,7 @@ def resends_unknown(project: Project, policy: str, channel: str) -> bool:
     return project.channels[channel].resend_is_safe or (declared is not None and declared.resend_unknown)
 
 
-SendLabel = Literal["accepted", "not_sent", "refused", "paused", "unknown"]
-_LABELS: Mapping[type[SendOutcome], SendLabel] = {
+_LABELS: Mapping[type[SendOutcome], SendEnd] = {
     Accepted: "accepted",
     NotSent: "not_sent",
     Refused: "refused",
@@ -154,6 +153,6 @@ _LABELS: Mapping[type[SendOutcome], SendLabel] = {
 }
 
 
-def _label(outcome: SendOutcome) -> SendLabel:
+def _label(outcome: SendOutcome) -> SendEnd:
     """Return the outcome's name, as metrics spell it."""
     return _LABELS[type(outcome)]

@@ -1,5 +1,6 @@
 """From a configuration to a running supervisor: every fault is told before anything starts."""
 
+import os
 import shutil
 import socket
 import sys
@@ -60,7 +61,9 @@ def start(config: Config, root: CompositionRoot) -> int:
     if examined.faults or examined.project is None or examined.listener is None:
         tell(examined.faults)
         return ExitCode.BAD_CONFIGURATION
-    counts = Path(tempfile.mkdtemp(prefix="pgsupervise-metrics-"))
+    # Named by user and port, which nobody else has: what a killed supervisor left is found and wiped by its successor.
+    port = examined.listener.getsockname()[1]
+    counts = Path(tempfile.gettempdir()) / f"pgsupervise-metrics-{os.getuid()}-{port}"
     try:
         store.use_directory(counts)
         return Supervisor(config, examined.project, examined.listener).run()
@@ -86,7 +89,7 @@ def bind(config: Config) -> tuple[socket.socket | None, list[str]]:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(64)
+        listener.listen(1024)
     except OSError as error:
         return None, [f"cannot listen on {where} ({error.strerror}): choose another --metrics-port or --metrics-host"]
     return listener, []

@@ -2,11 +2,11 @@
 
 import logging
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
-from typing import Literal
 
 from pgsupervise.metrics import recorder
+from pgsupervise.metrics.instruments import TaskEnd
 from pgsupervise.partitions import tasks
 from pgsupervise.partitions.backoff import TASK_RETRY
 from pgsupervise.partitions.connection import Connection
@@ -29,6 +29,16 @@ UNKNOWN_SECONDS = 60.0
 class _Result:
     task: ClaimedTask
     outcome: TaskOutcome
+    seconds: float
+
+    @property
+    def label(self) -> TaskEnd:
+        """How the run ended, as metrics spell it."""
+        match self.outcome:
+            case Done():
+                return "done"
+            case Failed():
+                return "dead" if self.task.attempt >= self.task.max_attempts else "retried"
 
 
 class TaskLoop:
@@ -147,8 +157,7 @@ class TaskLoop:
             board.finished()
         seconds = time.perf_counter() - began
         self._pace.ran(task.name, seconds)
-        self._results[task.bucket].append(_Result(task, outcome))
-        recorder.task_finished(task.name, _outcome_label(task, outcome), seconds)
+        self._results[task.bucket].append(_Result(task, outcome, seconds))
 
     def _settle(self) -> None:
         """Write down what is done and give back what is not begun; both are fenced by the claim tokens."""
@@ -158,6 +167,8 @@ class TaskLoop:
             chunk = [task for task in self._unstarted if task.bucket == bucket]
             given = tasks.give_back_tasks(self._link.connection, bucket, chunk)
             recorder.stale_writes("release", len(chunk) - len(given))
+            for name, count in Counter(task.name for task in chunk if task.id in given).items():
+                recorder.tasks_given_back(name, count)
             self._unstarted = [task for task in self._unstarted if task.bucket != bucket]
 
     def _finish_results(self) -> None:
@@ -167,6 +178,7 @@ class TaskLoop:
             with connection.transaction():
                 written = _write(connection, bucket, results)
             del self._results[bucket]
+            _count([result for result in results if result.task.id in written])
             if len(written) < len(results):
                 # Reclaimed meanwhile, or our COMMIT succeeded and its reply was lost: either way not ours any more.
                 recorder.stale_writes("finish", len(results) - len(written))
@@ -189,12 +201,12 @@ class TaskLoop:
             recorder.tasks_unknown(sum(count for _, count in unknown))
 
 
-def _outcome_label(task: ClaimedTask, outcome: TaskOutcome) -> Literal["done", "retried", "dead"]:
-    match outcome:
-        case Done():
-            return "done"
-        case Failed():
-            return "dead" if task.attempt >= task.max_attempts else "retried"
+def _count(results: list[_Result]) -> None:
+    durations: dict[tuple[str, TaskEnd], list[float]] = defaultdict(list)
+    for result in results:
+        durations[result.task.name, result.label].append(result.seconds)
+    for (name, label), seconds in durations.items():
+        recorder.tasks_finished(name, label, seconds)
 
 
 def _write(connection: Connection, bucket: int, results: list[_Result]) -> set[int]:

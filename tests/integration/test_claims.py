@@ -30,7 +30,9 @@ def test_a_chunk_comes_in_order_of_priority_and_id_and_shows_in_progress(connect
     owner, epochs = owner_of(connection, 0)
     late, urgent, early = (add_task(connection, 0, priority=priority) for priority in (5, -5, 5))
     assert [task.id for task in claim(connection, owner, epochs[0], limit=2)] == [urgent, late]
-    state = one(connection, "SELECT state, claimed_by, attempt, claim_token FROM pgsupervise_task WHERE id = %s", urgent)
+    state = one(
+        connection, "SELECT state, claimed_by, attempt, claim_token FROM pgsupervise_task WHERE id = %s", urgent
+    )
     assert state == ("IN PROGRESS", owner, 1, 1)
     assert [task.id for task in claim(connection, owner, epochs[0])] == [early]
 

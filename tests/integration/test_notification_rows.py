@@ -173,9 +173,7 @@ def test_a_recipients_digests_go_out_in_order(connect: Connect) -> None:
     (first,) = send(connection, owner, epochs[BUCKET], limit=1)
     assert send(connection, owner, epochs[BUCKET]) == [], "the first one is under way"
     again = SentDelivery(first, DeliveryState.PENDING, error="503", delay=timedelta(hours=1), burnt=False)
-    deliveries.finish_deliveries(
-        connection, bucket=BUCKET, owner=owner, epoch=epochs[BUCKET], sent=[again]
-    )
+    deliveries.finish_deliveries(connection, bucket=BUCKET, owner=owner, epoch=epochs[BUCKET], sent=[again])
     assert send(connection, owner, epochs[BUCKET]) == [], "the first one waits for its retry"
     row = one(connection, "SELECT attempt, error FROM pgsupervise_delivery WHERE id = %s", first.id)
     assert row == (0, "503")

@@ -1,7 +1,7 @@
 """Notifying: events in the caller's transaction, and no other row."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest

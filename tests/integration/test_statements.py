@@ -18,9 +18,7 @@ def code(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", all_names())
-def test_a_statement_prepares_against_the_migrated_tables(
-    name: str, connect: Callable[[], psycopg.Connection]
-) -> None:
+def test_a_statement_prepares_against_the_migrated_tables(name: str, connect: Callable[[], psycopg.Connection]) -> None:
     numbers: dict[str, int] = {}
     text = PLACEHOLDER.sub(lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}", code(name))
     connect().execute(f"PREPARE checked AS {text.replace('%%', '%')}".encode())

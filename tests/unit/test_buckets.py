@@ -4,7 +4,14 @@ import hashlib
 
 import pytest
 
-from pgsupervise.partitions.buckets import BUCKETS, bucket_of, first_bucket, partition_of, partition_range, random_bucket
+from pgsupervise.partitions.buckets import (
+    BUCKETS,
+    bucket_of,
+    first_bucket,
+    partition_of,
+    partition_range,
+    random_bucket,
+)
 
 
 def test_the_bucket_is_the_first_byte_of_sha256_in_utf8() -> None:

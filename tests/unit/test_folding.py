@@ -31,9 +31,7 @@ def folded(rule: WindowRule, events: list[PendingEvent], *open_batches: OpenBatc
 
 
 def fingerprint(batches: list[FoldedBatch], *, by_object: bool) -> tuple[int, str]:
-    lines = sorted(
-        f"{batch.key[1]}{'|' + batch.key[2] if by_object else ''}#{batch.item_count}" for batch in batches
-    )
+    lines = sorted(f"{batch.key[1]}{'|' + batch.key[2] if by_object else ''}#{batch.item_count}" for batch in batches)
     return len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 

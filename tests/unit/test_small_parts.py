@@ -109,7 +109,9 @@ def test_a_blocked_signal_arrives_after_the_block() -> None:
 
 
 def test_all_faults_of_a_configuration_are_told_at_once_with_value_and_cure() -> None:
-    faulty = Config(partitions=257, processes=0, metrics_port=70000, beat=timedelta(0), drain_timeout=timedelta(seconds=-1))
+    faulty = Config(
+        partitions=257, processes=0, metrics_port=70000, beat=timedelta(0), drain_timeout=timedelta(seconds=-1)
+    )
     text = "\n".join(faulty.problems())
     for part in ("--partitions is 257", "--processes is 0", "--metrics-port is 70000", "--beat is 0 s", "-1 s"):
         assert part in text
@@ -126,7 +128,8 @@ def test_log_lines_are_pairs_that_a_value_cannot_break() -> None:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logs.KeyValueFormatter())
-    logger = logging.Logger("test")
+    logger = logging.getLogger("tests.log_lines")
+    logger.propagate = False
     logger.addHandler(handler)
     logger.warning("child ended", extra={"fields": {"reason": 'a "quoted"\nlevel=critical', "pid": 7}})
     (line,) = stream.getvalue().splitlines()

@@ -1,0 +1,30 @@
+"""Fixtures of the tests with real processes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.lifecycle.supervising import Supervised, supervised
+from tests.project.tasks import LEDGER
+
+Start = Callable[..., Supervised]
+
+
+@pytest.fixture
+def watch(db: str) -> Iterator[psycopg.Connection]:
+    """Return a connection to look with, in a database that has the ledger of the tests' tasks."""
+    with psycopg.connect(db, autocommit=True) as connection:
+        connection.execute(LEDGER)
+        yield connection
+
+
+@pytest.fixture
+def start(watch: psycopg.Connection, db: str, tmp_path: Path) -> Iterator[Start]:
+    """Return a function that starts a supervisor; all of them are stopped before the tables are emptied."""
+    with ExitStack() as stack:
+        yield lambda *options, partitions=4: stack.enter_context(
+            supervised(db, tmp_path, *options, partitions=partitions)
+        )

@@ -1,0 +1,103 @@
+"""Signals to the parent: drain, kill, roll; and what is left behind."""
+
+import os
+import signal
+
+import psycopg
+import pytest
+
+from tests.lifecycle.conftest import Start
+from tests.lifecycle.supervising import owners
+from tests.project.tasks import record
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.lifecycle
+
+
+def begun(watch: psycopg.Connection) -> int:
+    row = watch.execute("SELECT count(*) FROM ledger").fetchone()
+    assert row
+    return int(row[0])
+
+
+def process_exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_term_in_the_middle_of_work_ends_with_0_and_burns_no_attempt(start: Start, watch: psycopg.Connection) -> None:
+    record.enqueue_many((number, 0.05) for number in range(400))
+    supervisor = start()
+    wait_until(lambda: begun(watch) > 10, 60)
+    assert supervisor.stop() == 0
+    assert "killed=False" in supervisor.log
+    left = watch.execute("SELECT state, attempt FROM pgsupervise_task").fetchall()
+    assert left, "it was stopped in the middle"
+    assert set(left) == {("READY", 0)}
+    done = watch.execute("SELECT count(*) FROM pgsupervise_finishedtask WHERE state = 'DONE'").fetchone()
+    assert done == (begun(watch),), "what had begun was finished"
+    assert owners(watch) == {"": 256}
+    assert watch.execute("SELECT DISTINCT state FROM pgsupervise_worker").fetchall() == [("STOPPED",)]
+
+
+def test_a_second_term_kills(start: Start, watch: psycopg.Connection) -> None:
+    record.enqueue(1, 3600)
+    supervisor = start()
+    wait_until(lambda: begun(watch) == 1, 60)
+    assert supervisor.stop_now() == 1
+    assert 'reason="second signal"' in supervisor.log
+
+
+def test_work_that_exceeds_the_drain_timeout_is_killed_and_goes_on_elsewhere(
+    start: Start, watch: psycopg.Connection
+) -> None:
+    record.enqueue(1, 3600)
+    supervisor = start("--drain-timeout", "1")
+    wait_until(lambda: begun(watch) == 1, 60)
+    supervisor.signal(signal.SIGTERM)
+    assert supervisor.process.wait(60) == 1
+    assert 'reason="drain timeout"' in supervisor.log
+    other = start()
+    wait_until(lambda: begun(watch) == 2, 60)
+    other.stop_now()
+
+
+def test_hup_replaces_every_child_one_by_one_and_work_goes_on(start: Start, watch: psycopg.Connection) -> None:
+    supervisor = start(partitions=2)
+    wait_until(lambda: owners(watch) == {supervisor.instance(): 256}, 60)
+    before = supervisor.workers(watch)
+    record.enqueue_many((number, 0.01) for number in range(300))
+    supervisor.signal(signal.SIGHUP)
+
+    def replaced() -> bool:
+        now = supervisor.workers(watch)
+        return set(now) == set(before) and not set(now.values()) & set(before.values())
+
+    wait_until(replaced, 60)
+    count = "SELECT count(*), max(attempt) FROM pgsupervise_finishedtask WHERE state = 'DONE'"
+    wait_until(lambda: watch.execute(count).fetchone() == (300, 1), 60)
+    assert begun(watch) == 300, "nothing ran twice"
+    assert "reason=rolled" in supervisor.log
+    assert supervisor.stop() == 0
+
+
+def test_the_children_of_a_killed_parent_drain_and_end(start: Start, watch: psycopg.Connection) -> None:
+    supervisor = start()
+    wait_until(lambda: owners(watch) == {supervisor.instance(): 256}, 60)
+    children = [row[0] for row in watch.execute("SELECT pid FROM pgsupervise_worker").fetchall()]
+    os.kill(supervisor.pid, signal.SIGKILL)
+    supervisor.process.wait(60)
+    wait_until(lambda: not any(map(process_exists, children)), 60, "no orphan is left")
+    assert owners(watch) == {"": 256}
+
+
+def test_usr2_tells_what_every_child_is_doing(start: Start, watch: psycopg.Connection) -> None:
+    number = record.enqueue(1, 3600)
+    supervisor = start()
+    wait_until(lambda: begun(watch) == 1, 60)
+    supervisor.signal(signal.SIGUSR2)
+    supervisor.logged(f"event=state child=worker-. .*task={number}")
+    supervisor.stop_now()

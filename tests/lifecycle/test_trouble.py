@@ -1,0 +1,145 @@
+"""The database away, a whole machine lost, a bad configuration: what the operator sees and what is kept."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pgsupervise.django_app.embedded import Server
+from tests.lifecycle.conftest import Start
+from tests.lifecycle.supervising import ROOT, owners, supervised
+from tests.project.tasks import LEDGER, record
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.lifecycle
+
+
+def run_cli(*arguments: str, dsn: str = "dbname=unset") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pgsupervise.supervisor", *arguments]
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PGSUPERVISE_DSN": dsn, "PYTHONPATH": path}
+    environment.pop("DJANGO_SETTINGS_MODULE")
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_database_that_is_away_for_ten_seconds_ends_no_child_and_loses_nothing(
+    own_server: Server, own_dsn: str, tmp_path: Path
+) -> None:
+    with psycopg.connect(own_dsn, autocommit=True) as connection:
+        connection.execute(LEDGER)
+    with supervised(own_dsn, tmp_path) as supervisor:
+        supervisor.logged("leases acquired")
+        record.enqueue_many((number, 0.01) for number in range(1500))
+        with psycopg.connect(own_dsn, autocommit=True) as connection:
+            wait_until(lambda: connection.execute("SELECT 1 FROM ledger").fetchone(), 60)
+            before = supervisor.workers(connection)
+        own_server.stop_server()
+        time.sleep(10)  # the outage itself, not a wait for something
+        assert supervisor.get("/livez")[0] == 200
+        assert supervisor.get("/readyz")[0] == 503
+        own_server.start_server()
+        with psycopg.connect(own_dsn, autocommit=True) as connection:
+            count = "SELECT count(*) FROM pgsupervise_finishedtask WHERE state = 'DONE'"
+            wait_until(lambda: connection.execute(count).fetchone() == (1500,), 120)
+            assert supervisor.workers(connection) == before, "the same children as before"
+            assert connection.execute("SELECT count(DISTINCT number) FROM ledger").fetchone() == (1500,)
+        wait_until(lambda: supervisor.get("/readyz")[0] == 200, 60)
+        assert "child ended" not in supervisor.log
+        assert supervisor.stop() == 0
+
+
+def test_the_work_of_a_lost_machine_is_picked_up_by_another_supervisor(start: Start, watch: psycopg.Connection) -> None:
+    lost = start()
+    wait_until(lambda: owners(watch) == {lost.instance(): 256}, 60)
+    record.enqueue_many((number, 3600) for number in range(4))
+    wait_until(lambda: watch.execute("SELECT 1 FROM ledger").fetchone(), 60)
+    heir = start()
+    wait_until(lambda: heir.workers(watch), 60)
+    lost.kill_group()
+    killed_at = watch.execute("SELECT clock_timestamp()").fetchone()
+    watch.execute("UPDATE pgsupervise_task SET args = jsonb_build_array(args->0, 0) WHERE state <> 'DONE'")
+    count = "SELECT count(*) FROM pgsupervise_finishedtask WHERE state = 'DONE'"
+    wait_until(lambda: watch.execute(count).fetchone() == (4,), 60)
+    assert killed_at
+    took = watch.execute("SELECT max(finished_at) - %s < interval '15 s' FROM pgsupervise_finishedtask", killed_at)
+    assert took.fetchone() == (True,), "dead after 10 s by default, and picked up within 15"
+    assert heir.stop() == 0
+
+
+def test_a_stopped_worker_is_declared_dead_and_changes_nothing_when_it_wakes(
+    start: Start, watch: psycopg.Connection
+) -> None:
+    one = start("--beat", "0.5", "--dead-after", "2", partitions=2)
+    wait_until(lambda: owners(watch) == {one.instance(): 256}, 60)
+    record.enqueue(1, 1.0)
+    pid = wait_until(lambda: watch.execute("SELECT pid FROM ledger").fetchone(), 60)[0]
+    os.kill(pid, signal.SIGSTOP)
+    query = "SELECT count(*) FROM pgsupervise_finishedtask WHERE state = 'DONE'"
+    wait_until(lambda: watch.execute(query).fetchone() == (1,), 60, "another worker has run it")
+    archived = watch.execute("SELECT worker, finished_at FROM pgsupervise_finishedtask").fetchall()
+    with suppress(ProcessLookupError):  # the parent may have killed it already, for it ran a task without a beat
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: "reason=fenced" in one.log, 60)
+    assert watch.execute("SELECT worker, finished_at FROM pgsupervise_finishedtask").fetchall() == archived
+    assert one.stop() == 0
+
+
+def test_a_port_in_use_and_all_other_faults_are_told_at_once(db: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ran = run_cli(
+            "--settings", "tests.settings", "--partitions", "257", "--beat", "9", "--metrics-port", port, dsn=db
+        )
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    lines = ran.stderr.splitlines()
+    assert [line for line in lines if not line.startswith("error: ")] == []
+    assert len(lines) == 3
+    for part in ("--partitions is 257", f":{port} (Address already in use)", "three beats"):
+        assert part in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("dsn", "part"),
+    [
+        ("host=127.0.0.1 port=1 dbname=x user=u password=hush connect_timeout=3", "127.0.0.1"),
+        ("host=/nonexistent dbname=x user=u", "/nonexistent"),
+    ],
+)
+def test_a_database_that_cannot_be_reached_is_one_clear_line(dsn: str, part: str) -> None:
+    for command in ((), ("check",)):
+        ran = run_cli("--settings", "tests.settings", "--metrics-port", "0", *command, dsn=dsn)
+        assert ran.returncode == 2
+        (line,) = ran.stderr.splitlines()
+        assert part in line
+        assert "hush" not in line
+
+
+def test_a_database_without_migrations_is_one_clear_line(server: Server) -> None:
+    empty = server.create_database("pgsupervise_empty")
+    ran = run_cli("--settings", "tests.settings", "--metrics-port", "0", dsn=empty)
+    server.drop_database("pgsupervise_empty")
+    assert ran.returncode == 2
+    (line,) = ran.stderr.splitlines()
+    assert "migrate" in line
+
+
+def test_a_settings_module_that_does_not_exist_is_named() -> None:
+    ran = run_cli("--settings", "shop.setings", "check")
+    assert ran.returncode == 2
+    assert "shop.setings" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_check_says_ok_and_starts_nothing(db: str) -> None:
+    ran = run_cli("--settings", "tests.settings", "--metrics-port", "0", "check", dsn=db)
+    assert (ran.returncode, ran.stdout) == (0, "ok: the configuration has no faults\n")
