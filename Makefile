@@ -44,8 +44,9 @@ clean: ## Remove everything that make made
 	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: pyproject.toml
-	@test -n "$(PYTHON)" || { echo "pgsupervise needs Python 3.11 or newer; none was found. Set PYTHON=/path/to/it." >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "pgsupervise needs Python 3.11 or newer, and found none: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1; }
+	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 

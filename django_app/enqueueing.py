@@ -60,10 +60,10 @@ def copy_tasks(name: str, options: TaskOptions, calls: Iterable[T], encode: Call
     return copy_rows(connection, statement, calls, row_of)
 
 
-def _time_of(connection: Any, run_at: datetime | timedelta) -> datetime:
+def _time_of(connection: Any, run_at: datetime | timedelta) -> str:
     if isinstance(run_at, datetime):
-        return run_at
+        return run_at.isoformat()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT now() + %s", [run_at])
-        time: datetime = cursor.fetchone()[0]
+        cursor.execute("SELECT (now() + %s)::text", [run_at])
+        time: str = cursor.fetchone()[0]
     return time

@@ -5,9 +5,10 @@ from typing import Any
 
 import psycopg
 from django.apps import apps
-from django.db import DatabaseError, connections, router
+from django.db import DatabaseError
 from django.db.migrations.executor import MigrationExecutor
 
+from .bulk import write_connection
 from .models import Task
 from .texts import one_line
 
@@ -40,7 +41,7 @@ def _unreachable(conninfo: Mapping[str, Any], error: psycopg.Error) -> str:
 
 
 def _unapplied_migrations() -> list[str]:
-    executor = MigrationExecutor(connections[router.db_for_write(Task)])
+    executor = MigrationExecutor(write_connection(Task))
     leaves = [node for node in executor.loader.graph.leaf_nodes() if node[0] == LABEL]
     names = [migration.name for migration, _ in executor.migration_plan(leaves) if migration.app_label == LABEL]
     if not names:
@@ -50,8 +51,8 @@ def _unapplied_migrations() -> list[str]:
 
 def _missing_tables() -> list[str]:
     tables = [model._meta.db_table for model in apps.get_app_config(LABEL).get_models()]
-    with connections[router.db_for_write(Task)].cursor() as cursor:
-        cursor.execute("SELECT name FROM unnest(%s::text[]) name WHERE to_regclass(quote_ident(name)) IS NULL", [tables])
+    with write_connection(Task).cursor() as cursor:
+        cursor.execute("SELECT name FROM unnest(%s::text[]) name WHERE to_regclass(name) IS NULL", [tables])
         missing = [name for (name,) in cursor.fetchall()]
     if not missing:
         return []

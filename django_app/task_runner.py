@@ -2,13 +2,16 @@
 
 import asyncio
 import inspect
+import threading
 import traceback
 from collections.abc import Sequence
 from contextvars import copy_context
 from typing import Any
 
 from asgiref.sync import async_to_sync
-from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.dispatch import receiver
 
 from pgsupervise.partitions.rows import ClaimedTask
 from pgsupervise.supervisor.outcomes import Done, Failed, TaskOutcome
@@ -52,9 +55,25 @@ async def _finish(coroutine: Any) -> None:
     await coroutine
 
 
+class _Opened(threading.local):
+    """The connections that this thread has opened: Django's own list of them takes longer than a small task."""
+
+    def __init__(self) -> None:
+        self.connections: list[BaseDatabaseWrapper] = []
+
+
+_opened = _Opened()
+
+
+@receiver(connection_created)
+def _remember(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    if connection not in _opened.connections:
+        _opened.connections.append(connection)
+
+
 def _tidy_connections() -> None:
     """Close connections that the task left broken or with autocommit off; the others serve the next task."""
-    for connection in connections.all(initialized_only=True):
+    for connection in _opened.connections:
         connection.close_if_unusable_or_obsolete()
 
 

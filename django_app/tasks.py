@@ -146,6 +146,8 @@ def _arguments(call: Call, index: int) -> tuple[Sequence[Any], Mapping[str, Any]
     match call:
         case tuple() | list():
             return call, {}
+        case dict():
+            return (), call
         case Mapping():
             return (), dict(call)
     raise TypeError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from pgsupervise.django_app import channels, policies, task_registry
 
@@ -9,11 +10,11 @@ from pgsupervise.django_app import channels, policies, task_registry
 @contextmanager
 def own_registries() -> Iterator[None]:
     """Forget at the end what was registered meanwhile."""
-    registries = (task_registry._registry, policies._registry, channels._registry)
+    registries: list[dict[str, Any]] = [task_registry._registry, policies._registry, channels._registry]
     before = [dict(registry) for registry in registries]
     try:
         yield
     finally:
         for registry, kept in zip(registries, before, strict=True):
             registry.clear()
-            registry.update(kept)  # type: ignore[arg-type]  # each with its own copy
+            registry.update(kept)

@@ -7,7 +7,7 @@
 | 401, 403, 407, 3xx                                  | `Paused`   | key, quota, block, address of the service |
 | 408, 503                                            | `NotSent`  | it says so                                |
 | every other 4xx                                     | `Refused`  | this message will never do                |
-| 5xx, 200 and every other 2xx                        | `Unknown`  | it may have been taken                    |
+| every other 5xx, 200 and every other 2xx            | `Unknown`  | it may have been taken                    |
 | no connection, or it broke before the request's end | `NotSent`  | half a request is none                    |
 | no complete answer to a complete request            | `Unknown`  | it may have been taken                    |
 

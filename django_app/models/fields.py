@@ -1,11 +1,17 @@
 """Column types and SQL expressions that several models share."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
 from pgsupervise.partitions.buckets import bucket_of, random_bucket
 from pgsupervise.partitions.states import TaskState
+
+if TYPE_CHECKING:  # generic for the type checker only
+    _SmallInteger = models.SmallIntegerField[int, int]
+    _Char = models.CharField[str, str]
+else:
+    _SmallInteger, _Char = models.SmallIntegerField, models.CharField
 
 
 class TransactionNow(models.Func):
@@ -24,7 +30,7 @@ class KeyBucket(models.Func):
     output_field = models.IntegerField()
 
 
-class BucketField(models.SmallIntegerField):
+class BucketField(_SmallInteger):
     """The bucket, filled from another field when a row is created and never changed afterwards.
 
     `key_field` names the field that decides; an empty value there gives a random bucket.
@@ -54,7 +60,7 @@ class BucketField(models.SmallIntegerField):
         return bucket  # type: ignore[return-value]  # NOT NULL: only a row that was never added has none
 
 
-class TaskStateField(models.CharField):
+class TaskStateField(_Char):
     """A task's state; a new row with a time of its own is SCHEDULED, as `.enqueue()` makes it.
 
     Whether that time has come is for the database's clock to say, so the workers promote the row.

@@ -24,7 +24,7 @@ def test_a_message_becomes_a_row() -> None:
     row = InboxMessage.objects.get()
     assert (row.delivery_id, row.bucket, row.recipient, row.policy) == (7, bucket_of("ann"), "ann", "news")
     assert (row.subject, row.text, row.html, row.item_ids) == ("Hi", "T", "<b>T</b>", [4, 5])
-    assert row.received_at
+    assert row.received_at.tzinfo is not None
 
 
 @pytest.mark.usefixtures("db")

@@ -90,11 +90,11 @@ def test_errors_hold_nothing_that_postgresql_cannot() -> None:
 
 
 def test_an_exception_without_a_message_of_its_own_is_told_too() -> None:
-    class Mute(Exception):
+    class MuteError(Exception):
         def __str__(self) -> str:
             raise RuntimeError
 
-    assert failure_of(raises, Mute()).error == "Mute: (its message cannot be shown)"
+    assert failure_of(raises, MuteError()).error == "MuteError: (its message cannot be shown)"
 
 
 def test_a_recursion_error_is_a_failure() -> None:
