@@ -65,6 +65,7 @@ class Beat(threading.Thread):
         self._wake.set()
 
     def _pause(self, seconds: float) -> None:
+        recorder.beat_failed()
         self._context.work_ended.wait(seconds)
 
     def _pause_until_next(self, settled: bool) -> float:

@@ -8,6 +8,8 @@ import zlib
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 
+import psycopg
+
 from pgsupervise.metrics import recorder
 from pgsupervise.partitions import batches, deliveries, events
 from pgsupervise.partitions.errors import LeaseLostError
@@ -25,6 +27,7 @@ SAFE_CHUNK = 200
 RENDER_RETRY = timedelta(seconds=60)
 RECONCILE_SECONDS = 10.0
 UNKNOWN_SECONDS = 60.0
+Rendered = tuple[DueBatch, list[NewDelivery]]
 
 
 class Flusher(threading.Thread):
@@ -109,9 +112,10 @@ class Flusher(threading.Thread):
     def _flush(self, bucket: int, epoch: int) -> bool:
         """Fold all that is pending before anything is sealed: so an owner that was away makes the same digests."""
         connection, owner = self._link.connection, self._context.id
-        clock = events.read_clock(connection)
         folded = FOLD_CHUNK
         while folded == FOLD_CHUNK:
+            # Anew for each fold, so that it has reached what the former fold saw: see Fold._former_due.
+            clock = events.read_clock(connection)
             new = events.fold_events(
                 connection,
                 bucket=bucket,
@@ -136,21 +140,40 @@ class Flusher(threading.Thread):
         return self._project.policies[policy].rule
 
     def _seal(self, bucket: int, epoch: int, due: list[DueBatch], retry_at: datetime) -> None:
-        rendered: list[tuple[DueBatch, list[NewDelivery]]] = []
+        rendered, failed = self._render(due)
+        try:
+            self._write_sealed(bucket, epoch, rendered)
+        except psycopg.DataError:
+            # A payload that PostgreSQL cannot hold must not keep the others of its chunk: find out whose it is.
+            for one in rendered:
+                try:
+                    self._write_sealed(bucket, epoch, [one])
+                except psycopg.DataError as error:
+                    failed.append(_failed(one[0], error))
+        if failed:
+            batches.postpone_batches(
+                self._link.connection,
+                bucket=bucket,
+                owner=self._context.id,
+                epoch=epoch,
+                errors=failed,
+                until=retry_at,
+            )
+
+    def _render(self, due: list[DueBatch]) -> tuple[list[Rendered], list[tuple[int, str]]]:
+        rendered: list[Rendered] = []
         failed: list[tuple[int, str]] = []
         for batch in due:
             try:
                 rendered.append((batch, list(self._project.render(batch))))
             except Exception as error:  # a template's fault stops nobody else's digest
-                failed.append((batch.id, f"{type(error).__name__}: {error}"[:1000]))
-                recorder.render_failed(batch.policy)
-                fields = {"batch": batch.id, "policy": batch.policy, "error": failed[-1][1]}
-                logger.warning("digest could not be rendered", extra={"fields": fields})
-        connection, owner = self._link.connection, self._context.id
-        if failed:
-            batches.postpone_batches(connection, bucket=bucket, owner=owner, epoch=epoch, errors=failed, until=retry_at)
+                failed.append(_failed(batch, error))
+        return rendered, failed
+
+    def _write_sealed(self, bucket: int, epoch: int, rendered: list[Rendered]) -> None:
         if rendered:
-            batches.seal_batches(connection, bucket=bucket, owner=owner, epoch=epoch, rendered=rendered)
+            owner = self._context.id
+            batches.seal_batches(self._link.connection, bucket=bucket, owner=owner, epoch=epoch, rendered=rendered)
             for batch, _ in rendered:
                 recorder.batch_sealed(batch.policy, len(batch.items))
 
@@ -221,3 +244,11 @@ class Flusher(threading.Thread):
             for policy, count in events.unknown_policies(self._link.connection, self._context.id, self._policies):
                 fields = {"policy": policy, "pending": count}
                 logger.warning("unknown policy: events left for newer code", extra={"fields": fields})
+
+
+def _failed(batch: DueBatch, error: Exception) -> tuple[int, str]:
+    reason = f"{type(error).__name__}: {error}"[:1000].replace("\0", "")
+    recorder.render_failed(batch.policy)
+    fields = {"batch": batch.id, "policy": batch.policy, "error": reason}
+    logger.warning("digest could not be rendered", extra={"fields": fields})
+    return batch.id, reason

@@ -103,7 +103,7 @@ class Senders:
             if delivery.channel not in channels:
                 channels[delivery.channel] = self._project.channels[delivery.channel].build()
             outcome = channels[delivery.channel].send(delivery)
-        except Exception as error:  # a channel's own fault: whether the message went out, nobody can tell
+        except BaseException as error:  # a channel's own fault, even SystemExit: nobody can tell what went out
             logger.exception("channel failed", extra={"fields": {"channel": delivery.channel, "delivery": delivery.id}})
             outcome = Unknown(f"{type(error).__name__} in the channel")
         recorder.delivery_finished(delivery.channel, _label(outcome), time.perf_counter() - began)
@@ -119,23 +119,32 @@ class Senders:
     def _judge(self, delivery: ClaimedDelivery, outcome: SendOutcome) -> SentDelivery:
         match outcome:
             case Accepted(provider_id):
-                return SentDelivery(delivery, DeliveryState.ACCEPTED, provider_id=provider_id)
+                return SentDelivery(delivery, DeliveryState.ACCEPTED, provider_id=_storable(provider_id, 200))
             case Refused(reason):
-                return SentDelivery(delivery, DeliveryState.REFUSED, error=reason)
+                return SentDelivery(delivery, DeliveryState.REFUSED, error=_storable(reason))
             case Paused(reason, retry_after):
-                return SentDelivery(delivery, DeliveryState.PENDING, error=reason, delay=retry_after, burnt=False)
+                return SentDelivery(
+                    delivery, DeliveryState.PENDING, error=_storable(reason), delay=retry_after, burnt=False
+                )
             case NotSent(reason, retry_after):
                 return _again(delivery, reason, retry_after or SEND_RETRY.delay(delivery.attempt))
             case Unknown(reason):
                 if resends_unknown(self._project, delivery.policy, delivery.channel):
                     return _again(delivery, reason, UNKNOWN_GRACE)
-                return SentDelivery(delivery, DeliveryState.UNKNOWN, error=reason)
+                return SentDelivery(delivery, DeliveryState.UNKNOWN, error=_storable(reason))
 
 
 def _again(delivery: ClaimedDelivery, reason: str, delay: timedelta) -> SentDelivery:
     if delivery.attempt >= MOST_ATTEMPTS:
-        return SentDelivery(delivery, DeliveryState.REFUSED, error=f"given up after {delivery.attempt} tries: {reason}")
-    return SentDelivery(delivery, DeliveryState.PENDING, error=reason, delay=delay)
+        return SentDelivery(
+            delivery, DeliveryState.REFUSED, error=f"given up after {delivery.attempt} tries: {_storable(reason)}"
+        )
+    return SentDelivery(delivery, DeliveryState.PENDING, error=_storable(reason), delay=delay)
+
+
+def _storable(text: str, most: int = 1000) -> str:
+    """Return a channel's words as PostgreSQL takes them: it has no NUL and no lone surrogates."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "")[:most]
 
 
 def resends_unknown(project: Project, policy: str, channel: str) -> bool:

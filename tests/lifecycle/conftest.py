@@ -25,6 +25,4 @@ def watch(db: str) -> Iterator[psycopg.Connection]:
 def start(watch: psycopg.Connection, db: str, tmp_path: Path) -> Iterator[Start]:
     """Return a function that starts a supervisor; all of them are stopped before the tables are emptied."""
     with ExitStack() as stack:
-        yield lambda *options, partitions=4: stack.enter_context(
-            supervised(db, tmp_path, *options, partitions=partitions)
-        )
+        yield lambda *options, **how: stack.enter_context(supervised(db, tmp_path, *options, **how))

@@ -7,9 +7,10 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -22,19 +23,28 @@ STOP_SECONDS = 60
 class Supervised:
     """One `pgsupervise` and its children."""
 
-    def __init__(self, dsn: str, folder: Path, *options: str, partitions: int = 4) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        folder: Path,
+        *options: str,
+        partitions: int = 4,
+        settings: str = "tests.settings",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.log_path = folder / f"supervisor-{len(list(folder.iterdir()))}.log"
-        command = [sys.executable, "-m", "pgsupervise.supervisor", "--settings", "tests.settings"]
+        command = [sys.executable, "-m", "pgsupervise.supervisor", "--settings", settings]
         command += ["--partitions", str(partitions), "--metrics-port", "0", "--poll", "0.05", *options]
-        environment = {
+        variables = {
             **os.environ,
             "PGSUPERVISE_DSN": dsn,
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+            **(environment or {}),
         }
         with self.log_path.open("w") as log:
             # A group of its own: the whole of it can be killed, and our own interrupts do not reach it.
             self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=ROOT, env=environment, start_new_session=True
+                command, stdout=log, stderr=log, cwd=ROOT, env=variables, start_new_session=True
             )
 
     @property
@@ -107,9 +117,9 @@ class Supervised:
 
 
 @contextmanager
-def supervised(dsn: str, folder: Path, *options: str, partitions: int = 4) -> Iterator[Supervised]:
+def supervised(dsn: str, folder: Path, *options: str, **how: Any) -> Iterator[Supervised]:
     """Run a supervisor; whatever the test left of it is killed at the end."""
-    running = Supervised(dsn, folder, *options, partitions=partitions)
+    running = Supervised(dsn, folder, *options, **how)
     try:
         yield running
     finally:

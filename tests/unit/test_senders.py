@@ -1,0 +1,129 @@
+"""The sender pool with channels that behave in every way."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+
+from pgsupervise.partitions.deliveries import SentDelivery
+from pgsupervise.partitions.rows import ClaimedDelivery
+from pgsupervise.partitions.states import DeliveryState
+from pgsupervise.partitions.windows import WindowRule
+from pgsupervise.supervisor.outcomes import Accepted, NotSent, Paused, Refused, SendOutcome, Unknown
+from pgsupervise.supervisor.project import ChannelSpec, PolicySpec, Project
+from pgsupervise.supervisor.senders import MOST_ATTEMPTS, UNKNOWN_GRACE, Job, Senders
+
+RULE = WindowRule(window=timedelta(hours=1))
+
+
+class Scripted:
+    """A channel that answers as told, and remembers what it was asked to send."""
+
+    def __init__(self, answer: Callable[[ClaimedDelivery], SendOutcome]) -> None:
+        self._answer = answer
+        self.seen: list[int] = []
+
+    def send(self, delivery: ClaimedDelivery) -> SendOutcome:
+        self.seen.append(delivery.id)
+        return self._answer(delivery)
+
+
+def delivery(number: int = 1, *, attempt: int = 1, recipient: str = "ada", policy: str = "p") -> ClaimedDelivery:
+    return ClaimedDelivery(number, 0, 1, number, policy, recipient, "mail", {}, attempt)
+
+
+@contextmanager
+def pool(channel: Scripted, *, safe: bool = False, may_send: Callable[[], bool] = lambda: True) -> Iterator[Senders]:
+    project = Project(
+        conninfo={},
+        task_names=[],
+        run_task=lambda task: pytest.fail("no task here"),
+        policies={"p": PolicySpec(rule=RULE), "held": PolicySpec(rule=RULE, resend_unknown=False)},
+        render=lambda batch: [],
+        channels={"mail": ChannelSpec(build=lambda: channel, resend_is_safe=safe)},
+        close_connections=lambda: None,
+    )
+    senders = Senders(project, 2, may_send)
+    yield senders
+    senders.stop()
+
+
+def sent(senders: Senders, *deliveries: ClaimedDelivery) -> list[SentDelivery]:
+    senders.submit(Job(0, 1, deliveries))
+    done = senders.results.get(timeout=30)
+    assert done is not None
+    return list(done.sent)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "burnt"),
+    [
+        (Accepted("x1"), DeliveryState.ACCEPTED, True),
+        (Refused("no such mailbox"), DeliveryState.REFUSED, True),
+        (NotSent("503"), DeliveryState.PENDING, True),
+        (Paused("429", timedelta(seconds=30)), DeliveryState.PENDING, False),
+        (Unknown("timeout"), DeliveryState.PENDING, True),
+    ],
+)
+def test_each_outcome_has_its_state(outcome: SendOutcome, state: DeliveryState, burnt: bool) -> None:
+    with pool(Scripted(lambda one: outcome)) as senders:
+        (result,) = sent(senders, delivery())
+    assert (result.state, result.burnt) == (state, burnt)
+
+
+def test_unknown_waits_before_it_goes_again_or_is_held_where_its_policy_says_so() -> None:
+    with pool(Scripted(lambda one: Unknown("timeout"))) as senders:
+        assert sent(senders, delivery())[0].delay == UNKNOWN_GRACE
+        assert sent(senders, delivery(policy="held"))[0].state == DeliveryState.UNKNOWN
+    with pool(Scripted(lambda one: Unknown("timeout")), safe=True) as senders:
+        assert sent(senders, delivery(policy="held"))[0].state == DeliveryState.PENDING
+
+
+def test_a_retry_after_is_honoured_and_the_last_attempt_is_the_last() -> None:
+    with pool(Scripted(lambda one: NotSent("503", timedelta(seconds=77)))) as senders:
+        assert sent(senders, delivery())[0].delay == timedelta(seconds=77)
+        (result,) = sent(senders, delivery(attempt=MOST_ATTEMPTS))
+    assert result.state == DeliveryState.REFUSED
+    assert "given up after 12 tries: 503" in result.error
+
+
+def test_a_channel_that_raises_even_systemexit_leaves_an_unknown_and_a_living_thread() -> None:
+    def raises(one: ClaimedDelivery) -> SendOutcome:
+        raise SystemExit(one.id)
+
+    with pool(Scripted(raises)) as senders:
+        for _ in range(4):
+            (result,) = sent(senders, delivery(policy="held"))
+            assert (result.state, result.error) == (DeliveryState.UNKNOWN, "SystemExit in the channel")
+
+
+def test_the_later_digests_of_a_recipient_stay_behind_one_that_was_not_sent() -> None:
+    channel = Scripted(lambda one: NotSent("503") if one.id == 1 else Accepted())
+    with pool(channel) as senders:
+        results = sent(senders, delivery(1), delivery(2), delivery(3, recipient="bob"))
+    assert channel.seen == [1, 3]
+    assert [result.state for result in results] == ["PENDING", "PENDING", "ACCEPTED"]
+    assert not results[1].burnt
+
+
+def test_a_paused_channel_is_not_asked_again() -> None:
+    channel = Scripted(lambda one: Paused("429", timedelta(hours=1)))
+    with pool(channel) as senders:
+        sent(senders, delivery(1), delivery(2, recipient="bob"))
+        assert senders.open_channels() == []
+    assert channel.seen == [1]
+
+
+def test_without_trust_nothing_is_sent() -> None:
+    channel = Scripted(lambda one: Accepted())
+    with pool(channel, may_send=lambda: False) as senders:
+        (result,) = sent(senders, delivery())
+    assert (channel.seen, result.state, result.burnt) == ([], DeliveryState.PENDING, False)
+
+
+def test_what_postgresql_cannot_store_is_taken_out_of_a_channels_words() -> None:
+    with pool(Scripted(lambda one: Refused("bad\0 \ud800" + "x" * 5000))) as senders:
+        (result,) = sent(senders, delivery())
+    assert result.error.startswith("bad ?x")
+    assert len(result.error) == 1000
