@@ -8,6 +8,7 @@ from datetime import timedelta
 import psycopg
 
 from pgsupervise.partitions import leases, reclaim, tasks, workers
+from pgsupervise.partitions.rows import ClaimedTask
 from pgsupervise.partitions.states import TaskState
 from pgsupervise.partitions.tasks import EndedTask, FailedTask
 from tests.integration.world import add_task, claim, one, owner_of
@@ -16,7 +17,7 @@ Connect = Callable[[], psycopg.Connection]
 NOTHING = reclaim.Reclaimed()
 
 
-def finish(connection: psycopg.Connection, *claimed: tasks.ClaimedTask) -> set[int]:
+def finish(connection: psycopg.Connection, *claimed: ClaimedTask) -> set[int]:
     with connection.transaction():
         return tasks.finish_tasks(connection, 0, [EndedTask(task, TaskState.DONE) for task in claimed])
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -34,10 +35,9 @@ def test_concurrent_workers_never_own_the_same_bucket(connect: Connect) -> None:
     taken: list[dict[int, int]] = []
     barrier = threading.Barrier(len(rivals))
 
-    def rush(connection: psycopg.Connection, identity: object) -> None:
+    def rush(connection: psycopg.Connection, identity: UUID) -> None:
         barrier.wait()
-        for low in range(0, 256, 32):
-            taken.append(leases.acquire_leases(connection, identity, range(low, low + 32)))  # type: ignore[arg-type]
+        taken.extend(leases.acquire_leases(connection, identity, range(low, low + 32)) for low in range(0, 256, 32))
 
     threads = [threading.Thread(target=rush, args=rival) for rival in rivals]
     for thread in threads:

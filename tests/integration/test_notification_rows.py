@@ -12,7 +12,7 @@ from pgsupervise.partitions import batches, deliveries, events, leases, reclaim,
 from pgsupervise.partitions.buckets import bucket_of
 from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.errors import LeaseLostError
-from pgsupervise.partitions.rows import NewDelivery
+from pgsupervise.partitions.rows import ClaimedDelivery, NewDelivery
 from pgsupervise.partitions.states import DeliveryState
 from pgsupervise.partitions.windows import WindowRule
 from tests.integration.world import one, owner_of
@@ -56,14 +56,14 @@ def seal(connection: psycopg.Connection, owner: UUID, epoch: int, clock: datetim
     return [batch.id for batch in due]
 
 
-def send(connection: psycopg.Connection, owner: UUID, epoch: int, limit: int = 10) -> list[deliveries.ClaimedDelivery]:
+def send(connection: psycopg.Connection, owner: UUID, epoch: int, limit: int = 10) -> list[ClaimedDelivery]:
     return deliveries.claim_deliveries(
         connection, bucket=BUCKET, owner=owner, epoch=epoch, channels=["inbox"], limit=limit
     )
 
 
 def finish(
-    connection: psycopg.Connection, owner: UUID, epoch: int, delivery: deliveries.ClaimedDelivery, state: DeliveryState
+    connection: psycopg.Connection, owner: UUID, epoch: int, delivery: ClaimedDelivery, state: DeliveryState
 ) -> set[int]:
     return deliveries.finish_deliveries(
         connection, bucket=BUCKET, owner=owner, epoch=epoch, sent=[SentDelivery(delivery, state)]

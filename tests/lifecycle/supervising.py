@@ -131,6 +131,13 @@ def supervised(dsn: str, folder: Path, *options: str, **how: Any) -> Iterator[Su
                 running.kill_group()
 
 
+def first_pid(connection: psycopg.Connection) -> int:
+    """Wait for the ledger's first entry and return the pid that made it."""
+    row = wait_until(lambda: connection.execute("SELECT pid FROM ledger ORDER BY began LIMIT 1").fetchone(), 60)
+    assert row
+    return int(row[0])
+
+
 def owners(connection: psycopg.Connection) -> dict[str, int]:
     """Return how many buckets each supervisor owns; the key "" stands for unowned ones."""
     rows = connection.execute(

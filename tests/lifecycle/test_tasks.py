@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.lifecycle.conftest import Start
-from tests.lifecycle.supervising import owners
+from tests.lifecycle.supervising import first_pid, owners
 from tests.project.tasks import fail, kill_own_process, leave_a_broken_transaction, record
 from tests.waiting import wait_until
 
@@ -106,7 +106,7 @@ def test_the_tasks_of_a_killed_worker_run_elsewhere_at_once(start: Start, watch:
     supervisor = start("--beat", "3", "--dead-after", "600")  # silence is out of the question here
     wait_until(lambda: owners(watch) == {supervisor.instance(): 256}, 60)
     record.enqueue(1, 3600)
-    pid = wait_until(lambda: watch.execute("SELECT pid FROM ledger WHERE number = 1").fetchone(), 60)[0]
+    pid = first_pid(watch)
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: watch.execute("SELECT 1 FROM ledger WHERE pid <> %s", [pid]).fetchone(), 60)
     row = watch.execute("SELECT state, crashes, attempt FROM pgsupervise_task").fetchone()

@@ -14,7 +14,7 @@ import pytest
 
 from pgsupervise.django_app.embedded import Server
 from tests.lifecycle.conftest import Start
-from tests.lifecycle.supervising import ROOT, owners, supervised
+from tests.lifecycle.supervising import ROOT, first_pid, owners, supervised
 from tests.project.tasks import LEDGER, record
 from tests.waiting import wait_until
 
@@ -79,7 +79,7 @@ def test_a_stopped_worker_is_declared_dead_and_changes_nothing_when_it_wakes(
     one = start("--beat", "0.5", "--dead-after", "2", partitions=2)
     wait_until(lambda: owners(watch) == {one.instance(): 256}, 60)
     record.enqueue(1, 1.0)
-    pid = wait_until(lambda: watch.execute("SELECT pid FROM ledger").fetchone(), 60)[0]
+    pid = first_pid(watch)
     os.kill(pid, signal.SIGSTOP)
     query = "SELECT count(*) FROM pgsupervise_finishedtask WHERE state = 'DONE'"
     wait_until(lambda: watch.execute(query).fetchone() == (1,), 60, "another worker has run it")
