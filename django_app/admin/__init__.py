@@ -1,0 +1,18 @@
+"""Read-only lists of the shared tables, which read a bounded part of an index for each page, whatever a table holds."""
+
+from .deliveries import DeliveryAdmin, InboxMessageAdmin
+from .notifications import BatchAdmin, ClockAdmin, EventAdmin
+from .tasks import FinishedTaskAdmin, TaskAdmin
+from .workers import LeaseAdmin, WorkerAdmin
+
+__all__ = [
+    "BatchAdmin",
+    "ClockAdmin",
+    "DeliveryAdmin",
+    "EventAdmin",
+    "FinishedTaskAdmin",
+    "InboxMessageAdmin",
+    "LeaseAdmin",
+    "TaskAdmin",
+    "WorkerAdmin",
+]

@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name_plural': 'batches',
                 'abstract': False,
-                'indexes': [models.Index(models.F('bucket'), models.F('deliver_at'), condition=models.Q(('state', 'SEALED'), _negated=True), name='pgsupervise_batch_due'), models.Index(models.F('bucket'), models.F('recipient'), models.F('id'), name='pgsupervise_batch_recipient')],
+                'indexes': [models.Index(models.F('bucket'), models.F('deliver_at'), condition=models.Q(('state', 'SEALED'), _negated=True), name='pgsupervise_batch_due'), models.Index(models.F('bucket'), models.F('recipient'), models.F('id'), name='pgsupervise_batch_recipient'), models.Index(models.F('id'), condition=models.Q(('error', ''), _negated=True), name='pgsupervise_batch_failed')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('bucket', pgsupervise.django_app.models.fields.KeyBucket('recipient'))), name='pgsupervise_batch_bucket'), models.UniqueConstraint(condition=models.Q(('state', 'OPEN')), fields=('bucket', 'policy', 'recipient', 'key'), name='pgsupervise_batch_one_open'), models.CheckConstraint(condition=models.Q(models.Q(('sealed_at__isnull', True), ('state__in', ['OPEN', 'CLOSED'])), models.Q(('sealed_at__isnull', False), ('state', 'SEALED')), _connector='OR'), name='pgsupervise_batch_state')],
             },
         ),
@@ -73,6 +73,7 @@ class Migration(migrations.Migration):
                 ('simulated_at', models.DateTimeField(null=True)),
             ],
             options={
+                'verbose_name_plural': 'clock',
                 'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='pgsupervise_clock_one_row')],
             },
         ),
@@ -182,7 +183,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name_plural': 'deliveries',
                 'abstract': False,
-                'indexes': [models.Index(models.F('bucket'), models.F('recipient'), models.F('id'), condition=models.Q(('state__in', ['PENDING', 'SENDING'])), name='pgsupervise_delivery_waiting'), models.Index(models.F('bucket'), models.F('id'), condition=models.Q(('state', 'PENDING')), name='pgsupervise_delivery_due'), models.Index(models.F('claimed_by'), condition=models.Q(('state', 'SENDING')), name='pgsupervise_delivery_claimed'), models.Index(models.F('bucket'), models.F('recipient'), models.F('id'), name='pgsupervise_delivery_recip')],
+                'indexes': [models.Index(models.F('bucket'), models.F('recipient'), models.F('id'), condition=models.Q(('state__in', ['PENDING', 'SENDING'])), name='pgsupervise_delivery_waiting'), models.Index(models.F('bucket'), models.F('id'), condition=models.Q(('state', 'PENDING')), name='pgsupervise_delivery_due'), models.Index(models.F('claimed_by'), condition=models.Q(('state', 'SENDING')), name='pgsupervise_delivery_claimed'), models.Index(models.F('bucket'), models.F('recipient'), models.F('id'), name='pgsupervise_delivery_recip'), models.Index(models.F('state'), models.F('bucket'), models.F('id'), condition=models.Q(('state__in', ['REFUSED', 'UNKNOWN'])), name='pgsupervise_delivery_failed')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('bucket', pgsupervise.django_app.models.fields.KeyBucket('recipient'))), name='pgsupervise_delivery_bucket'), models.UniqueConstraint(fields=('bucket', 'batch', 'channel'), name='pgsupervise_delivery_one_per_channel'), models.CheckConstraint(condition=models.Q(models.Q(('claimed_by__isnull', False), ('state', 'SENDING')), models.Q(models.Q(('state', 'SENDING'), _negated=True), ('claimed_by__isnull', True)), _connector='OR'), name='pgsupervise_delivery_claim')],
             },
         ),

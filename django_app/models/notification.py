@@ -94,6 +94,7 @@ class Batch(RecipientColumns):
                 "bucket", "deliver_at", name="pgsupervise_batch_due", condition=~Q(state=BatchState.SEALED.value)
             ),
             models.Index("bucket", "recipient", "id", name="pgsupervise_batch_recipient"),
+            models.Index("id", name="pgsupervise_batch_failed", condition=~Q(error="")),
         ]
 
     def __str__(self) -> str:
@@ -145,6 +146,13 @@ class Delivery(RecipientColumns):
             models.Index("bucket", "id", name="pgsupervise_delivery_due", condition=Q(state=DeliveryState.PENDING)),
             models.Index("claimed_by", name="pgsupervise_delivery_claimed", condition=Q(state=DeliveryState.SENDING)),
             models.Index("bucket", "recipient", "id", name="pgsupervise_delivery_recip"),
+            models.Index(
+                "state",
+                "bucket",
+                "id",
+                name="pgsupervise_delivery_failed",
+                condition=Q(state__in=[DeliveryState.REFUSED, DeliveryState.UNKNOWN]),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -161,6 +169,7 @@ class Clock(models.Model):
     simulated_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name_plural = "clock"
         constraints = [models.CheckConstraint(name="pgsupervise_clock_one_row", condition=Q(id=1))]
 
     def __str__(self) -> str:

