@@ -43,6 +43,7 @@ class Flusher(threading.Thread):
         )
         self._in_flight: Counter[int] = Counter()
         self._answers: dict[tuple[int, int], list[JobDone]] = defaultdict(list)
+        self._last_sent = -1
         self._reconcile_at = 0.0
         self._unknown_at = 0.0
 
@@ -65,11 +66,6 @@ class Flusher(threading.Thread):
         self._link.close()
         self._project.close_connections()
 
-    def wake(self) -> None:
-        """Make a waiting `run` look again."""
-        if hasattr(self, "_senders"):
-            self._senders.results.put(None)
-
     def step(self) -> bool:
         """Serve each bucket that has something to do once; return whether there was any."""
         self._take_answers(0.0)
@@ -80,8 +76,20 @@ class Flusher(threading.Thread):
         probes = events.probe_notifications(
             self._link.connection, self._context.id, self._policies, self._senders.open_channels()
         )
-        served = [self._serve(probe) for probe in probes]  # all of them: any() alone would stop at the first
-        return any(served)
+        worked = False
+        for probe in self._in_turn(probes):
+            worked = self._serve(probe) or worked
+            self._take_answers(0.0)
+            self._write_answers()
+        return worked
+
+    def _in_turn(self, probes: list[events.NotificationProbe]) -> list[events.NotificationProbe]:
+        """Go on behind the bucket that was the last to get the senders: else the first ones would always have them."""
+        return [p for p in probes if p.bucket > self._last_sent] + [p for p in probes if p.bucket <= self._last_sent]
+
+    def _may_go_on(self, bucket: int) -> bool:
+        ownership = self._context.ownership
+        return ownership.trusted() and not ownership.is_leaving(bucket) and not self._context.draining.is_set()
 
     def _may_send(self) -> bool:
         return self._context.ownership.trusted() and not self._context.draining.is_set()
@@ -129,8 +137,10 @@ class Flusher(threading.Thread):
             folded = len(new)
             for policy, count in Counter(event.policy for event in new).items():
                 recorder.events_folded(policy, count)
+            if not self._may_go_on(bucket):
+                return True  # nothing is sealed before everything pending is folded
         sealed = SEAL_CHUNK
-        while sealed == SEAL_CHUNK and self._context.ownership.trusted():
+        while sealed == SEAL_CHUNK and self._may_go_on(bucket):
             due = batches.due_batches(connection, bucket=bucket, policies=self._policies, clock=clock, limit=SEAL_CHUNK)
             sealed = len(due)
             self._seal(bucket, epoch, due, clock + RENDER_RETRY)
@@ -191,6 +201,8 @@ class Flusher(threading.Thread):
         for delivery in claimed:
             # A recipient's deliveries stay on one thread, in order.
             by_thread[zlib.crc32(delivery.recipient.encode()) % self._senders.count].append(delivery)
+        if claimed:
+            self._last_sent = bucket
         for chosen in by_thread.values():
             self._submit(Job(bucket, epoch, chosen))
         return bool(claimed)
@@ -212,8 +224,7 @@ class Flusher(threading.Thread):
         try:
             answer = self._senders.results.get(timeout=timeout) if timeout else self._senders.results.get_nowait()
             while True:
-                if answer is not None:
-                    self._answers[answer.job.bucket, answer.job.epoch].append(answer)
+                self._answers[answer.job.bucket, answer.job.epoch].append(answer)
                 answer = self._senders.results.get_nowait()
         except queue.Empty:
             return

@@ -99,9 +99,12 @@ class Keeper:
         self._next_beat = now + self._context.config.beat.total_seconds()
 
     def _bury_the_ended(self) -> bool:
-        while self._deaths.poll():
-            told = json.loads(self._deaths.recv_bytes())
-            self._unburied.append((UUID(told["id"]), told["reason"], told["running_task"]))
+        try:
+            while self._deaths.poll():
+                told = json.loads(self._deaths.recv_bytes())
+                self._unburied.append((UUID(told["id"]), told["reason"], told["running_task"]))
+        except EOFError:  # the parent is gone
+            self._context.drain()
         buried = bool(self._unburied)
         while self._unburied:
             worker, reason, running_task = self._unburied[0]

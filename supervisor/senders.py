@@ -46,7 +46,7 @@ class Senders:
     """Takes jobs, gives back results through `results`; `may_send` is asked before each call."""
 
     def __init__(self, project: Project, count: int, may_send: Callable[[], bool]) -> None:
-        self.results: queue.SimpleQueue[JobDone | None] = queue.SimpleQueue()
+        self.results: queue.SimpleQueue[JobDone] = queue.SimpleQueue()
         self._project = project
         self._may_send = may_send
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()

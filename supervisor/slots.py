@@ -27,6 +27,8 @@ class Slot:
     start_at: float | None = 0.0
     """When the next child is due; None while one lives, and when none is wanted."""
     short_lives: int = 0
+    drain_until: float | None = None
+    """When a child that is being replaced must have ended."""
     killed_for: str = ""
     """Why the parent killed the child, if it did: what waitpid tells is only that it was SIGKILL."""
 

@@ -66,6 +66,10 @@ def start(config: Config, root: CompositionRoot) -> int:
     counts = Path(tempfile.gettempdir()) / f"pgsupervise-metrics-{os.getuid()}-{port}"
     try:
         store.use_directory(counts)
+    except OSError as error:
+        tell([f"cannot keep the counters in {counts} ({error}): set TMPDIR to a directory that this user can write to"])
+        return ExitCode.BAD_CONFIGURATION
+    try:
         return Supervisor(config, examined.project, examined.listener).run()
     finally:
         shutil.rmtree(counts, ignore_errors=True)

@@ -30,6 +30,8 @@ from .worker import run_worker
 
 logger = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
+LAST_WORDS_SECONDS = 5.0
+"""How long keeper and exporter may take to end."""
 REMEMBER_DEATHS_SECONDS = 60.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2)
 
@@ -65,7 +67,7 @@ class Supervisor:
             self.board.parent.beat(time.monotonic())
             self.handle_signals()
             self.reap_exited()
-            self.kill_fenced()
+            self.kill_overdue()
             self.roll_on()
             self.start_due_slots()
         return self.drain()
@@ -75,7 +77,7 @@ class Supervisor:
         for number in self.inbox.take():
             match number:
                 case signal.SIGTERM | signal.SIGINT if self._stopping:
-                    self._kill_all("second signal")
+                    self._kill_all(("worker", "exporter"), "second signal")
                 case signal.SIGTERM | signal.SIGINT:
                     logger.info("draining", extra={"fields": {"signal": number.name}})
                     self._stopping = True
@@ -100,12 +102,17 @@ class Supervisor:
                 self._ended(slot)
         _reap_adopted({slot.pid for slot in self.slots})
 
-    def kill_fenced(self) -> None:
-        """Kill a child that runs a task although it could not renew for the time-to-dead: others may run it now."""
+    def kill_overdue(self) -> None:
+        """Kill a child that runs a task although it could not renew for the time-to-dead: others may run it now.
+
+        And one that is being replaced and exceeds the drain timeout.
+        """
         for slot in self.slots:
             silent = slot.board.silent_for()
             if slot.process and slot.board.running_task and silent > self.config.dead_after.total_seconds():
                 self._kill(slot, "fenced")
+            if slot.process and slot.drain_until is not None and time.monotonic() > slot.drain_until:
+                self._kill(slot, "drain timeout")
 
     def roll_on(self) -> None:
         """Replace one slot's child after the other: the next one only when the last one's successor serves."""
@@ -113,16 +120,23 @@ class Supervisor:
             return
         slot = self._rolling.popleft()
         slot.killed_for = "rolled"
+        slot.drain_until = time.monotonic() + self.config.drain_timeout.total_seconds()
         self._signal(slot, signal.SIGTERM)
 
     def drain(self) -> int:
-        """Stop the workers, then keeper and exporter; kill what exceeds the drain timeout. Return the exit code."""
-        deadline = time.monotonic() + self.config.drain_timeout.total_seconds()
-        for kinds in (("worker",), ("keeper", "exporter")):
+        """Stop the workers, then keeper and exporter; kill what exceeds its time. Return the exit code.
+
+        The keeper outlives the workers, so that the work of those that had to be killed is ready again for others.
+        """
+        stages = (
+            (("worker",), self.config.drain_timeout.total_seconds()),
+            (("keeper", "exporter"), LAST_WORDS_SECONDS),
+        )
+        for kinds, seconds in stages:
             for slot in self.slots:
                 if slot.kind in kinds:
                     self._signal(slot, signal.SIGTERM)
-            self._wait_for_end(kinds, deadline)
+            self._wait_for_end(kinds, time.monotonic() + seconds)
         logger.info("stopped", extra={"fields": {"killed": self._killed}})
         self.inbox.close()
         self.listener.close()
@@ -130,16 +144,17 @@ class Supervisor:
 
     def _wait_for_end(self, kinds: tuple[str, ...], deadline: float) -> None:
         while any(slot.process for slot in self.slots if slot.kind in kinds):
-            if time.monotonic() >= deadline and not self._killed:
-                self._kill_all("drain timeout")
-            self.inbox.wait(min(TICK_SECONDS, max(0.05, deadline - time.monotonic())))
+            if time.monotonic() >= deadline:
+                self._kill_all(kinds, "drain timeout")
+                deadline = float("inf")
+            self.inbox.wait(min(TICK_SECONDS, max(0.0, deadline - time.monotonic())))
             self.board.parent.beat(time.monotonic())
             self.handle_signals()
             self.reap_exited()
 
     def _start(self, slot: Slot) -> None:
         slot.board.clear()
-        slot.killed_for = ""
+        slot.killed_for, slot.drain_until = "", None
         serve: Serve = run_worker
         reader = None
         if slot.kind == "keeper":
@@ -191,7 +206,7 @@ class Supervisor:
         }
         slot.process.close()
         slot.process = None
-        self._tell_keeper(slot, reason, clean=code == ExitCode.OK)
+        self._tell_keeper(slot, reason)
         if code == ExitCode.CANNOT_BOOT and not self._stopping:
             logger.critical("a child cannot boot: stopping, for a restart would not mend it", extra={"fields": fields})
             self._failure, self._stopping = ExitCode.CANNOT_BOOT, True
@@ -202,10 +217,13 @@ class Supervisor:
         fields["restart_in_seconds"] = f"{slot.schedule_restart(time.monotonic()):.1f}"
         logger.log(logging.INFO if code == 0 else logging.WARNING, "child ended", extra={"fields": fields})
 
-    def _tell_keeper(self, slot: Slot, reason: str, *, clean: bool) -> None:
-        if slot.board.instance is None or clean:
+    def _tell_keeper(self, slot: Slot, reason: str) -> None:
+        """Tell of every end: a child that drained while the database was away could not take its leave either."""
+        if slot.board.instance is None:
             return
-        death = {"id": str(slot.board.instance), "reason": reason, "running_task": slot.board.running_task}
+        # A task whose worker the parent itself has killed is not the cause of that death.
+        running = None if slot.killed_for else slot.board.running_task
+        death = {"id": str(slot.board.instance), "reason": reason, "running_task": running}
         now = time.monotonic()
         while self._deaths and self._deaths[0][0] < now - REMEMBER_DEATHS_SECONDS:
             self._deaths.popleft()
@@ -216,10 +234,10 @@ class Supervisor:
             except BrokenPipeError:
                 return  # the keeper is dead too; its successor is told at its start
 
-    def _kill_all(self, reason: str) -> None:
+    def _kill_all(self, kinds: tuple[str, ...], reason: str) -> None:
         self._killed = True
         for slot in self.slots:
-            if slot.process is not None:
+            if slot.process is not None and slot.kind in kinds:
                 self._kill(slot, reason)
 
     def _kill(self, slot: Slot, reason: str) -> None:

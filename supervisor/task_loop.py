@@ -78,6 +78,7 @@ class TaskLoop:
             return False
         self._reconcile_if_due()
         if not self._turns:
+            # A round serves each bucket once: one with an endless backlog does not keep the others waiting.
             self._turns.extend(self._buckets_with_work())
         return bool(self._turns) and self._serve(self._turns.popleft())
 
@@ -104,8 +105,6 @@ class TaskLoop:
             return False
         try:
             chunk = self._claim(bucket, epoch)
-            if len(chunk) == self._pace.chunk:
-                self._turns.append(bucket)  # there is more, behind the other buckets
             for task in chunk:
                 self._unstarted.append(task)
             self._run_unstarted(bucket)

@@ -84,6 +84,27 @@ def test_hup_replaces_every_child_one_by_one_and_work_goes_on(start: Start, watc
     assert supervisor.stop() == 0
 
 
+def test_hup_does_not_wait_longer_than_the_drain_timeout(start: Start, watch: psycopg.Connection) -> None:
+    record.enqueue(1, 3600)
+    supervisor = start("--drain-timeout", "1", partitions=1)
+    wait_until(lambda: begun(watch) == 1, 60)
+    supervisor.signal(signal.SIGHUP)
+    wait_until(lambda: begun(watch) == 2, 60, "the successor has taken the task up")
+    assert "reason=drain_timeout" in supervisor.log
+    supervisor.stop_now()
+
+
+def test_the_work_of_workers_killed_at_the_end_is_ready_again_for_others(
+    start: Start, watch: psycopg.Connection
+) -> None:
+    record.enqueue(1, 3600)
+    supervisor = start("--drain-timeout", "1")
+    wait_until(lambda: begun(watch) == 1, 60)
+    assert supervisor.stop() == 1
+    row = watch.execute("SELECT state, attempt, crashes FROM pgsupervise_task").fetchone()
+    assert row == ("READY", 0, 0), "a shutdown burns no attempt and is no crash of the task's"
+
+
 def test_the_children_of_a_killed_parent_drain_and_end(start: Start, watch: psycopg.Connection) -> None:
     supervisor = start()
     wait_until(lambda: owners(watch) == {supervisor.instance(): 256}, 60)
