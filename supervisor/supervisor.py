@@ -61,6 +61,7 @@ class Supervisor:
         quiet_collector()
         self.inbox.open()
         logger.info("started", extra={"fields": {"pid": os.getpid(), "instance": self.id, **self._shape()}})
+        self.board.parent.beat(time.monotonic())
         self.start_due_slots()
         while not self._stopping:
             self.inbox.wait(self._seconds_to_next_start())
