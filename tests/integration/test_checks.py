@@ -1,20 +1,31 @@
 """System checks: what would fail at run time is said by `manage.py check`."""
 
-import pytest
-from django.db import connection
+import os
+import subprocess
+import sys
+from pathlib import Path
 
-from pgsupervise.django_app.checks import check_database_is_postgresql
+SQLITE = """
+SECRET_KEY = "only for a test"
+USE_TZ = True
+INSTALLED_APPS = ["pgsupervise.django_app"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+"""
 
 
-def test_postgresql_is_fine() -> None:
-    assert check_database_is_postgresql(None) == []
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "sqlite_settings", "PYTHONPATH": path}
+    return subprocess.run(
+        [sys.executable, "-m", *command], capture_output=True, text=True, env=environment, cwd=folder, check=False
+    )
 
 
-def test_another_database_is_refused_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(connection), "vendor", "sqlite", raising=False)
-    monkeypatch.setitem(connection.settings_dict, "ENGINE", "django.db.backends.sqlite3")
-    (error,) = check_database_is_postgresql(None)
-    assert error.id == "pgsupervise.E001"
-    assert "django.db.backends.sqlite3" in error.msg
-    assert error.hint is not None
-    assert "django.db.backends.postgresql" in error.hint
+def test_a_database_other_than_postgresql_is_refused_with_the_cure(tmp_path: Path) -> None:
+    (tmp_path / "sqlite_settings.py").write_text(SQLITE)
+    for command in (["django", "check"], ["pgsupervise.supervisor", "--metrics-port", "0", "check"]):
+        ran = run(tmp_path, *command)
+        assert ran.returncode != 0
+        assert "django.db.backends.sqlite3" in ran.stderr
+        assert "django.db.backends.postgresql" in ran.stderr
+        assert "Traceback" not in ran.stderr
