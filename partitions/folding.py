@@ -35,6 +35,7 @@ class Fold:
         self._open: dict[Key, FoldedBatch] = {}
         self.touched: dict[int, FoldedBatch] = {}
         """By identity, in the order in which they were first touched."""
+        self._former_due: dict[Key, datetime] = {}
         for batch in open_batches:
             key = (batch.policy, batch.recipient, batch.key)
             self._open[key] = FoldedBatch(
@@ -62,9 +63,9 @@ class Fold:
         batch.event_ids.append(event.id)
         self.touched[id(batch)] = batch
         if rule.flush_at is not None and batch.item_count >= rule.flush_at:
-            # Not before it opened: the key's former batch is due by then, and must not be overtaken by this one when
-            # both came in one fold with times that the clock has not reached.
-            batch.deliver_at = max(batch.opened_at, min(event.occurred_at, self._clock))
+            at_once = min(event.occurred_at, self._clock)
+            # The key's former batch may have been closed by a time that the clock has not reached: stay behind it.
+            batch.deliver_at = max(at_once, self._former_due.get(key, at_once))
             self._close(batch)
 
     def _opened(self, key: Key, rule: WindowRule, at: datetime) -> FoldedBatch:
@@ -75,4 +76,5 @@ class Fold:
     def _close(self, batch: FoldedBatch) -> None:
         batch.state = BatchState.CLOSED
         self.touched[id(batch)] = batch
+        self._former_due[batch.key] = batch.deliver_at
         del self._open[batch.key]

@@ -39,7 +39,7 @@ def undelivered() -> int:
     return int(next(_rows(_NOT_ACCEPTED, DeliveryState.ACCEPTED.value))[0])
 
 
-def _rows(statement: str, *parameters: object) -> Iterator[tuple[Any, ...]]:
+def _rows(statement: str, *parameters: str) -> Iterator[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters or None)
         yield from cursor.fetchall()

@@ -46,16 +46,28 @@ class ReplayCommand(click.Command):
 @click.option("--window", type=Duration(), default="1d", show_default=True, help="How long a batch takes events.")
 @click.option("--sliding-max", type=Duration(), help="Let each event move the end of its batch, up to this length.")
 @click.option("--flush-at", type=int, help="Close a batch at once when it has this many events.")
-@click.option("--key", type=click.Choice(KEYS), default="recipient", show_default=True, help="What has a batch of its own; `object` is one for each object of a recipient.")  # fmt: skip
+@click.option(
+    "--key",
+    type=click.Choice(KEYS),
+    default="recipient",
+    show_default=True,
+    help="What has a batch of its own: a recipient, or each of the recipient's objects.",
+)
 @click.option("--limit", type=int, help="Replay only this many events, the file's first.")
-@click.option("--partitions", type=int, help="Partitions, each with a worker.  [default: 8]")
-@click.option("--channel", type=click.Choice(CHANNELS), default="null", show_default=True, help="Where digests go. sendgrid takes SENDGRID_API_KEY and SENDGRID_HOST from the environment.")  # fmt: skip
+@click.option("--partitions", type=int, help="Partitions, each with a worker (32 at most).  [default: 8]")
+@click.option(
+    "--channel",
+    type=click.Choice(CHANNELS),
+    default="null",
+    show_default=True,
+    help="Where digests go; sendgrid takes SENDGRID_API_KEY and SENDGRID_HOST from the environment.",
+)
 @click.option("--chaos", "kill_every", type=Chaos(), help="Kill a random worker every SECONDS while it works.")
 @click.option("--chunk", type=int, default=2000, show_default=True, help="Events inserted in one transaction.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("--database", metavar="DSN", hidden=True, help="Make the database on this server, not on the embedded.")
 @click.pass_context
-def replay(context: click.Context, file: Path, partitions: int | None, as_json: bool, **given: Any) -> None:
+def replay(context: click.Context, /, file: Path, partitions: int | None, as_json: bool, **given: Any) -> None:
     """Deliver the events of FILE as digests and check what arrived.
 
     FILE is a CSV file, gzip-compressed or not, with the columns at,change,actor,recipient,object in ascending order of

@@ -27,7 +27,7 @@ def fresh_database(server_dsn: str | None) -> Iterator[str]:
             yield dsn
         return
     with embedded.start() as server:
-        _drop_abandoned(server.dsn())
+        drop_abandoned(server.dsn())
         with _created(server.dsn()) as dsn:
             yield dsn
 
@@ -45,7 +45,7 @@ def _created(server_dsn: str) -> Iterator[str]:
             maintenance.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def _drop_abandoned(server_dsn: str) -> None:
+def drop_abandoned(server_dsn: str) -> None:
     """Drop what replays left behind that were killed before they could."""
     with psycopg.connect(server_dsn, autocommit=True) as connection:
         for (name,) in connection.execute(_ABANDONED, [PREFIX]).fetchall():

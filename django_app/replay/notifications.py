@@ -23,6 +23,7 @@ def policy(options: PolicyOptions) -> Policy:
         flush_at=options.flush_at,
         key=options.key,
         channel=options.channel,
+        template="pgsupervise/replay",  # short: what is replayed is folding, sealing and delivering
         address=address,
     )
 

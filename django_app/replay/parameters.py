@@ -27,7 +27,7 @@ def kill_interval(text: str) -> timedelta:
     return timedelta(seconds=float(match[1]))
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[timedelta]):
     """A duration option."""
 
     name = "duration"
@@ -40,7 +40,7 @@ class Duration(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
-class Chaos(click.ParamType):
+class Chaos(click.ParamType[timedelta]):
     """The option that says which faults to cause; so far only kills."""
 
     name = "kill:seconds"

@@ -7,11 +7,13 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import IO
 
 from .options import SETTINGS
 
+GUARD = Path(__file__).with_name("guard.py")
 MOST_WORKERS = 32
 """Beyond that more workers than partitions' worth of work would only use up the server's connections."""
 DRAIN_SECONDS = 20
@@ -23,45 +25,34 @@ class SupervisorProcess:
 
     def __init__(self, arguments: list[str], environment: Mapping[str, str], log: IO[bytes]) -> None:
         self._log = log
-        self._process = subprocess.Popen(  # noqa: S603 - this interpreter and this package
-            [sys.executable, "-m", "pgsupervise.supervisor", *arguments],
+        guard = [sys.executable, "-I", "-S", str(GUARD), str(DRAIN_SECONDS + 5)]
+        self._guard = subprocess.Popen(  # noqa: S603 - this interpreter and this package
+            [*guard, sys.executable, "-m", "pgsupervise.supervisor", *arguments],
             env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=log,
-            # A group of its own: Ctrl-C in the terminal is for the replay, which then stops the supervisor in order,
-            # and whatever is still there at the end can be killed together.
-            process_group=0,
+            start_new_session=True,  # Ctrl-C in the terminal is for the replay, which stops the supervisor in order
         )
-
-    @property
-    def pid(self) -> int:
+        assert self._guard.stdout is not None  # noqa: S101 - it is a pipe
+        self.pid = int(self._guard.stdout.readline() or 0)
         """The supervisor's process id, which is its children's parent."""
-        return self._process.pid
 
     def exit_code(self) -> int | None:
         """Return how it ended, None while it runs."""
-        return self._process.poll()
+        return self._guard.poll()
 
     def log_tail(self) -> str:
         """Return the last lines that it and its children wrote."""
-        self._log.flush()
         size = os.fstat(self._log.fileno()).st_size
         return os.pread(self._log.fileno(), TAIL_BYTES, max(0, size - TAIL_BYTES)).decode(errors="replace")
 
     def stop(self) -> None:
-        """Let it drain and wait for it; then make sure that nothing of it is left."""
-        self._process.terminate()
+        """Let it drain and wait until nothing of it is left."""
         try:
-            self._process.wait(DRAIN_SECONDS + 5)
-        except subprocess.TimeoutExpired:
-            pass  # killed below, with its children
+            self._guard.communicate()
         finally:
-            try:
-                os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            self._process.wait()
+            self._guard.wait()  # the first TERM may have come only now: what it does not end is this
 
 
 @contextmanager
