@@ -16,6 +16,7 @@ from pgsupervise.partitions.buckets import bucket_of
 from . import jsonvalues
 from .bulk import copy_rows, write_connection
 from .models import Event
+from .models.notification import EARLIEST, LATEST
 from .policies import Policy, registered
 from .texts import check_text, shorten
 from .times import check_aware
@@ -88,6 +89,8 @@ def _row(policy: Policy, event: Notification, now: str | None = None) -> tuple[A
     check_text(object_, "object", MAX_OBJECT)
     if occurred_at is not None:
         check_aware(occurred_at, "occurred_at", "None for now")
+        if not EARLIEST <= occurred_at <= LATEST:
+            raise ValueError(f"occurred_at is {occurred_at.isoformat()}: it must lie in the years 1900 to 2199")
     key = object_ if policy.key == "object" else ""
     # As text: psycopg writes a datetime in Python, which in bulk costs as much as the rest of the row.
     at = occurred_at.isoformat() if occurred_at else now

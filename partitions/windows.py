@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+LONGEST = timedelta(days=3660)
+"""Ten years: the end of a batch stays a date that Python and PostgreSQL can hold."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowRule:
@@ -21,6 +24,10 @@ class WindowRule:
         found = []
         if self.window <= timedelta(0):
             found.append(f"window is {self.window}: it must be longer than zero")
+        if max(self.window, self.sliding_max or self.window) > LONGEST:
+            found.append(
+                f"window is {max(self.window, self.sliding_max or self.window)}: at most {LONGEST} is possible"
+            )
         if self.sliding_max is not None and self.sliding_max < self.window:
             found.append(f"sliding_max {self.sliding_max} is shorter than window {self.window}: raise it")
         if self.flush_at is not None and self.flush_at < 1:

@@ -158,8 +158,7 @@ def main(context: click.Context, /, log_level: str, keep_finished: int, **option
 def check(config: Config) -> None:
     """Look for every fault of the configuration, and start nothing."""
     examined = examine(config, _root())
-    if examined.listener is not None:
-        examined.listener.close()
+    examined.close()
     tell(examined.faults)
     if examined.faults:
         sys.exit(ExitCode.BAD_CONFIGURATION)

@@ -41,6 +41,11 @@ class Examined:
     listener: socket.socket | None
     faults: list[str]
 
+    def close(self) -> None:
+        """Give the port back where nothing will be started."""
+        if self.listener is not None:
+            self.listener.close()
+
 
 def examine(config: Config, root: CompositionRoot) -> Examined:
     """Look for all faults at once; nothing is started."""
@@ -59,6 +64,7 @@ def start(config: Config, root: CompositionRoot) -> int:
     """Check everything, then supervise until told to stop; return the exit code."""
     examined = examine(config, root)
     if examined.faults or examined.project is None or examined.listener is None:
+        examined.close()
         tell(examined.faults)
         return ExitCode.BAD_CONFIGURATION
     # Named by user and port, which nobody else has: what a killed supervisor left is found and wiped by its successor.
@@ -86,6 +92,7 @@ def bind(config: Config) -> tuple[socket.socket | None, list[str]]:
     if not 0 <= config.metrics_port <= 65535:
         return None, []  # told by Config.problems()
     where = f"{config.metrics_host}:{config.metrics_port}"
+    listener = None
     try:
         family, _, _, _, address = socket.getaddrinfo(
             config.metrics_host, config.metrics_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -95,5 +102,7 @@ def bind(config: Config) -> tuple[socket.socket | None, list[str]]:
         listener.bind(address)
         listener.listen(1024)
     except OSError as error:
+        if listener is not None:
+            listener.close()
         return None, [f"cannot listen on {where} ({error.strerror}): choose another --metrics-port or --metrics-host"]
     return listener, []

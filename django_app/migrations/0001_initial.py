@@ -1,3 +1,4 @@
+import datetime
 
 import django.db.models.deletion
 import pgsupervise.django_app.models.fields
@@ -206,7 +207,7 @@ class Migration(migrations.Migration):
             options={
                 'abstract': False,
                 'indexes': [models.Index(models.F('bucket'), models.F('occurred_at'), models.F('id'), condition=models.Q(('state', 'PENDING')), name='pgsupervise_event_pending'), models.Index(models.F('batch_id'), condition=models.Q(('batch__isnull', False)), name='pgsupervise_event_batch')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('bucket', pgsupervise.django_app.models.fields.KeyBucket('recipient'))), name='pgsupervise_event_bucket'), models.CheckConstraint(condition=models.Q(models.Q(('batch__isnull', True), ('state', 'PENDING')), models.Q(('batch__isnull', False), ('state', 'FOLDED')), _connector='OR'), name='pgsupervise_event_state')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('bucket', pgsupervise.django_app.models.fields.KeyBucket('recipient'))), name='pgsupervise_event_bucket'), models.CheckConstraint(condition=models.Q(models.Q(('batch__isnull', True), ('state', 'PENDING')), models.Q(('batch__isnull', False), ('state', 'FOLDED')), _connector='OR'), name='pgsupervise_event_state'), models.CheckConstraint(condition=models.Q(('occurred_at__range', (datetime.datetime(1900, 1, 1, 0, 0, tzinfo=datetime.timezone.utc), datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)))), name='pgsupervise_event_occurred_at')],
             },
         ),
         migrations.CreateModel(

@@ -1,11 +1,16 @@
 """Notifications: events, the batches they are folded into, and the deliveries that the batches become."""
 
+from datetime import UTC, datetime
+
 from django.db import models
 from django.db.models import Q
 
 from pgsupervise.partitions.states import BatchState, DeliveryState, EventState
 
 from .fields import BucketField, KeyBucket, TransactionNow
+
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""When events may have occurred: PostgreSQL has an infinity, and a window's end must be a date that Python can hold."""
 
 
 class RecipientColumns(models.Model):
@@ -49,6 +54,9 @@ class Event(RecipientColumns):
                 name="pgsupervise_event_state",
                 condition=Q(state=EventState.PENDING, batch__isnull=True)
                 | Q(state=EventState.FOLDED, batch__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="pgsupervise_event_occurred_at", condition=Q(occurred_at__range=(EARLIEST, LATEST))
             ),
         ]
         indexes = [

@@ -16,8 +16,6 @@ SETTINGS = "pgsupervise.django_app.replay.settings"
 
 CHANNELS = ("null", "inbox", "sendgrid")
 KEYS = ("recipient", "object")
-LONGEST = timedelta(days=3660)
-"""Windows are added to the events' times, and that sum must stay a time that Python and PostgreSQL know."""
 
 Key = Literal["recipient", "object"]
 
@@ -40,10 +38,7 @@ class PolicyOptions:
     def problems(self) -> list[str]:
         """Return what is wrong, each with its cure."""
         rule = WindowRule(window=self.window, sliding_max=self.sliding_max, flush_at=self.flush_at)
-        found = rule.problems()
-        if max(self.window, self.longest) > LONGEST:
-            found.append(f"a window longer than {LONGEST.days} days cannot be replayed: shorten it")
-        return found
+        return rule.problems()
 
     def environment(self, dsn: str) -> dict[str, str]:
         """Return the variables by which the settings and the policy reach the supervisor's process."""

@@ -242,6 +242,16 @@ def test_a_hundred_concurrent_first_events_open_one_batch(connect: Connect) -> N
     assert one(connection, "SELECT count(*) FROM pgsupervise_event WHERE state = 'FOLDED'") == 100
 
 
+def test_the_tables_refuse_an_event_at_the_end_of_time(connect: Connect) -> None:
+    """Its window would end beyond any date, and the flusher would fail again and again."""
+    for when in ("infinity", "9999-12-31 00:00Z"):
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connect().execute(
+                "INSERT INTO pgsupervise_event (bucket, policy, recipient, occurred_at) VALUES (%s, 'p', %s, %s)",
+                [BUCKET, ADA, when],
+            )
+
+
 def test_the_tables_refuse_a_producer_that_computes_the_bucket_otherwise(connect: Connect) -> None:
     connection = connect()
     with pytest.raises(psycopg.errors.CheckViolation):

@@ -1,7 +1,7 @@
 """Notifying: events in the caller's transaction, and no other row."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -134,6 +134,7 @@ def test_any_other_text_is_a_recipient(recipient: str) -> None:
         ({"data": {"at": NOON}}, TypeError, r"data\['at'\] is a datetime"),
         ({"data": {"x": "y" * 1_000_000}}, ValueError, "store the content in a table"),
         ({"occurred_at": datetime(2026, 1, 1)}, ValueError, "without a time zone"),  # noqa: DTZ001 - that is the point
+        ({"occurred_at": datetime(9999, 12, 31, tzinfo=UTC)}, ValueError, "9999-12-31.* in the years 1900"),
         ({"occurred_at": "now"}, TypeError, "occurred_at is 'now'"),
     ],
 )

@@ -98,6 +98,17 @@ def test_a_full_batch_with_a_future_event_does_not_wait_for_the_future() -> None
     assert batch.deliver_at == NOON + DAY  # the event clock of the fold
 
 
+def test_a_full_batch_does_not_overtake_the_batch_before_it() -> None:
+    """Both came in one fold, with times that the event clock has not reached."""
+    tomorrow = NOON + DAY
+    rule = WindowRule(window=MINUTE, flush_at=2)
+    first, second = folded(
+        rule, [event(n, tomorrow + n * MINUTE) for n in (5, 7)] + [event(8, tomorrow + 7.5 * MINUTE)]
+    )
+    assert (first.event_ids, second.event_ids) == ([5], [7, 8])
+    assert first.deliver_at <= second.deliver_at
+
+
 def test_recipients_and_keys_never_share_a_batch() -> None:
     batches = folded(FIXED, [event(1, NOON, "ada"), event(2, NOON, "bob"), event(3, NOON, "ada", "doc")])
     assert [batch.event_ids for batch in batches] == [[1], [2], [3]]
