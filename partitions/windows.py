@@ -25,9 +25,7 @@ class WindowRule:
         if self.window <= timedelta(0):
             found.append(f"window is {self.window}: it must be longer than zero")
         if max(self.window, self.sliding_max or self.window) > LONGEST:
-            found.append(
-                f"window is {max(self.window, self.sliding_max or self.window)}: at most {LONGEST} is possible"
-            )
+            found.append(f"window is longer than {LONGEST.days} days, which is the most: shorten it")
         if self.sliding_max is not None and self.sliding_max < self.window:
             found.append(f"sliding_max {self.sliding_max} is shorter than window {self.window}: raise it")
         if self.flush_at is not None and self.flush_at < 1:

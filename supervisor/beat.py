@@ -20,6 +20,8 @@ from .link import Link
 from .share import targets
 
 logger = logging.getLogger(__name__)
+SIGNAL_SECONDS = 0.5
+"""How often signals are looked for: the main thread does so only between two tasks, and a task may take an hour."""
 UNSETTLED_SECONDS = 0.1
 """How often the leases are looked at while what is owned is not yet what should be owned."""
 
@@ -34,21 +36,24 @@ class Beat(threading.Thread):
         self._wake = threading.Event()
         self._link = Link(context.project.conninfo, "beat " + context.name, self._pause, context.config.fence_after / 2)
         self._shown = ""
+        self._settled = False
         self._next_beat = 0.0
         self._stand_in_from = time.monotonic() + context.config.beat.total_seconds()
 
     def run(self) -> None:
         """Beat until the worker has drained, then give everything back."""
         while not self._context.work_ended.is_set():
+            self._context.take_signals()
             if os.getppid() != self._context.parent_pid and not self._context.draining.is_set():
                 logger.warning("the supervisor is gone: draining")
                 self._context.drain()
-            settled = False
-            with self._link.guard():
-                self._beat_if_due()
-                settled = self._look_after_leases()
-                self._show_buckets()
-            self._wake.wait(self._pause_until_next(settled))
+            if self._is_due():
+                self._settled = False
+                with self._link.guard():
+                    self._beat_if_due()
+                    self._settled = self._look_after_leases()
+                    self._show_buckets()
+            self._wake.wait(min(SIGNAL_SECONDS, self._pause_until_next()))
             self._wake.clear()
         with self._link.guard():
             self._take_leave()
@@ -68,9 +73,12 @@ class Beat(threading.Thread):
         recorder.beat_failed()
         self._context.work_ended.wait(seconds)
 
-    def _pause_until_next(self, settled: bool) -> float:
+    def _is_due(self) -> bool:
+        return not self._settled or self._context.draining.is_set() or time.monotonic() >= self._next_beat
+
+    def _pause_until_next(self) -> float:
         until_beat = max(0.0, self._next_beat - time.monotonic())
-        return until_beat if settled else min(UNSETTLED_SECONDS, until_beat)
+        return until_beat if self._settled else min(UNSETTLED_SECONDS, until_beat)
 
     def _beat_if_due(self) -> None:
         sent_at = time.monotonic()

@@ -6,8 +6,8 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 from uuid import UUID
 
 import psycopg
@@ -30,6 +30,14 @@ logger = logging.getLogger(__name__)
 Serve = Callable[[ChildContext], int]
 
 
+class Closeable(Protocol):
+    """A socket or a pipe."""
+
+    def close(self) -> None:
+        """Close it in this process."""
+        ...
+
+
 def child_main(
     serve: Serve,
     *,
@@ -40,11 +48,18 @@ def child_main(
     kind: str,
     slot: int,
     board: BoardRow,
+    inherited: Sequence[Closeable] = (),
 ) -> None:
-    """Run a child and end the process with its exit code; never returns."""
+    """Run a child and end the process with its exit code; never returns.
+
+    `inherited` are the parent's sockets and pipes that are none of this child's business: held open here they would
+    outlive the parent, and its successor would find the port in use.
+    """
     code: int = ExitCode.ERROR
     try:
         reset_in_child()
+        for thing in inherited:
+            thing.close()
         inbox = SignalInbox(signal.SIGTERM, signal.SIGINT)
         context = ChildContext(
             config=config,
@@ -60,6 +75,9 @@ def child_main(
         store.identify(context.name)
         setproctitle.setproctitle(f"pgsupervise: {context.name}")
         inbox.open()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal's hang-up is the parent's business
+        # What a task forks is not this worker: it would record TERM instead of ending, and wake us instead of itself.
+        os.register_at_fork(after_in_child=reset_in_child)
         board.instance = context.id
         code = serve(context)
     except psycopg.errors.UndefinedTable as error:
@@ -67,8 +85,8 @@ def child_main(
             "the database is not migrated: run `manage.py migrate`", extra={"fields": {"error": str(error)}}
         )
         code = ExitCode.CANNOT_BOOT
-    except Exception:
-        logger.exception("ended by a fault")
+    except BaseException:
+        logger.critical("ended by a fault", exc_info=True)
     finally:
         logging.shutdown()
         # Not sys.exit: atexit handlers and buffers of before the fork are the parent's business.

@@ -113,7 +113,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "--keep-finished",
-                type=int,
+                type=click.IntRange(1, 36500),
                 default=default.keep_finished.days,
                 show_default=True,
                 help="Days that finished tasks are kept.",

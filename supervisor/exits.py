@@ -20,7 +20,8 @@ class ExitCode(IntEnum):
 def describe(exitcode: int) -> str:
     """Return the reason of an end, from a fixed set of words, so that it can label a metric."""
     if exitcode < 0:
-        return f"signal:{signal.Signals(-exitcode).name}"
+        known = {number.value: number.name for number in signal.Signals}
+        return f"signal:{known.get(-exitcode, -exitcode)}"  # most real-time signals have no name
     match exitcode:
         case ExitCode.OK:
             return "clean"

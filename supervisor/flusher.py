@@ -18,7 +18,7 @@ from pgsupervise.partitions.windows import WindowRule
 
 from .context import WorkerContext
 from .link import Link
-from .senders import Job, JobDone, Senders
+from .senders import Job, JobDone, Senders, storable
 
 logger = logging.getLogger(__name__)
 FOLD_CHUNK = 5000
@@ -258,7 +258,7 @@ class Flusher(threading.Thread):
 
 
 def _failed(batch: DueBatch, error: Exception) -> tuple[int, str]:
-    reason = f"{type(error).__name__}: {error}"[:1000].replace("\0", "")
+    reason = storable(f"{type(error).__name__}: {error}")
     recorder.render_failed(batch.policy)
     fields = {"batch": batch.id, "policy": batch.policy, "error": reason}
     logger.warning("digest could not be rendered", extra={"fields": fields})

@@ -103,6 +103,8 @@ class Senders:
             if delivery.channel not in channels:
                 channels[delivery.channel] = self._project.channels[delivery.channel].build()
             outcome = channels[delivery.channel].send(delivery)
+            if type(outcome) not in _LABELS:
+                raise TypeError(f"the channel returned {outcome!r}, which is no outcome")
         except BaseException as error:  # a channel's own fault, even SystemExit: nobody can tell what went out
             logger.exception("channel failed", extra={"fields": {"channel": delivery.channel, "delivery": delivery.id}})
             outcome = Unknown(f"{type(error).__name__} in the channel")
@@ -119,30 +121,30 @@ class Senders:
     def _judge(self, delivery: ClaimedDelivery, outcome: SendOutcome) -> SentDelivery:
         match outcome:
             case Accepted(provider_id):
-                return SentDelivery(delivery, DeliveryState.ACCEPTED, provider_id=_storable(provider_id, 200))
+                return SentDelivery(delivery, DeliveryState.ACCEPTED, provider_id=storable(provider_id, 200))
             case Refused(reason):
-                return SentDelivery(delivery, DeliveryState.REFUSED, error=_storable(reason))
+                return SentDelivery(delivery, DeliveryState.REFUSED, error=storable(reason))
             case Paused(reason, retry_after):
                 return SentDelivery(
-                    delivery, DeliveryState.PENDING, error=_storable(reason), delay=retry_after, burnt=False
+                    delivery, DeliveryState.PENDING, error=storable(reason), delay=retry_after, burnt=False
                 )
             case NotSent(reason, retry_after):
                 return _again(delivery, reason, retry_after or SEND_RETRY.delay(delivery.attempt))
             case Unknown(reason):
                 if resends_unknown(self._project, delivery.policy, delivery.channel):
                     return _again(delivery, reason, UNKNOWN_GRACE)
-                return SentDelivery(delivery, DeliveryState.UNKNOWN, error=_storable(reason))
+                return SentDelivery(delivery, DeliveryState.UNKNOWN, error=storable(reason))
 
 
 def _again(delivery: ClaimedDelivery, reason: str, delay: timedelta) -> SentDelivery:
     if delivery.attempt >= MOST_ATTEMPTS:
         return SentDelivery(
-            delivery, DeliveryState.REFUSED, error=f"given up after {delivery.attempt} tries: {_storable(reason)}"
+            delivery, DeliveryState.REFUSED, error=f"given up after {delivery.attempt} tries: {storable(reason)}"
         )
-    return SentDelivery(delivery, DeliveryState.PENDING, error=_storable(reason), delay=delay)
+    return SentDelivery(delivery, DeliveryState.PENDING, error=storable(reason), delay=delay)
 
 
-def _storable(text: str, most: int = 1000) -> str:
+def storable(text: str, most: int = 1000) -> str:
     """Return a channel's words as PostgreSQL takes them: it has no NUL and no lone surrogates."""
     return text.encode("utf-8", "replace").decode().replace("\0", "")[:most]
 

@@ -5,7 +5,7 @@ import select
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 
@@ -25,6 +25,11 @@ class SignalInbox:
         for number in self._numbers:
             signal.signal(number, self._record)
             signal.siginterrupt(number, False)
+
+    def keep_handlers(self) -> None:
+        """Put our handlers back where a task has set others: a worker that ignores TERM could only be killed."""
+        if any(signal.getsignal(number) != self._record for number in self._numbers):
+            self.open()
 
     def close(self) -> None:
         """Put the default handlers back and close the pipe."""
@@ -59,8 +64,9 @@ class SignalInbox:
 
     def take(self) -> Iterator[signal.Signals]:
         """Yield what has been received since the last call, oldest first."""
-        while self._received:
-            yield self._received.popleft()
+        with suppress(IndexError):  # several threads of a worker look
+            while True:
+                yield self._received.popleft()
 
 
 @contextmanager
@@ -74,8 +80,8 @@ def blocked(*numbers: signal.Signals) -> Iterator[None]:
 
 
 def reset_in_child() -> None:
-    """Drop the parent's handlers and mask; called first thing after the fork."""
+    """Drop the parent's handlers and mask; called first thing after the fork, also of what a task forks."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else signal.SIG_DFL)
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -101,8 +101,11 @@ def bind(config: Config) -> tuple[socket.socket | None, list[str]]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(1024)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         if listener is not None:
             listener.close()
-        return None, [f"cannot listen on {where} ({error.strerror}): choose another --metrics-port or --metrics-host"]
+        return None, [
+            f"cannot listen on {where} ({getattr(error, 'strerror', None) or error}): "
+            "choose another --metrics-port or --metrics-host"
+        ]
     return listener, []

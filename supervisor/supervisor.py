@@ -1,6 +1,5 @@
 """The parent: forks, watches, restarts, drains. It runs no task, opens no connection and starts no thread."""
 
-import json
 import logging
 import os
 import signal
@@ -17,9 +16,10 @@ import setproctitle
 from pgsupervise.metrics import recorder
 
 from .board import Board
-from .child import Serve, child_main, quiet_collector
+from .child import Closeable, Serve, child_main, quiet_collector
 from .config import Config
 from .context import ChildContext
+from .deaths import Deaths
 from .exits import ExitCode, describe
 from .exporter import Exporter
 from .keeper import Keeper
@@ -32,7 +32,8 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
 LAST_WORDS_SECONDS = 5.0
 """How long keeper and exporter may take to end."""
-REMEMBER_DEATHS_SECONDS = 60.0
+OUTAGE_FACTOR = 3
+"""A task may run on for so many times-to-dead while nobody of ours reaches the database."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2)
 
 
@@ -49,14 +50,28 @@ class Supervisor:
         self.slots = [Slot(kind, number, self.board.row(seat)) for seat, (kind, number) in enumerate(kinds)]
         self.inbox = SignalInbox(*_SIGNALS)
         self._rolling: deque[Slot] = deque()
-        self._deaths: deque[tuple[float, dict[str, Any]]] = deque()
-        self._keeper_pipe: Pipe | None = None
+        self._answering_since: float | None = None
+        self.deaths = Deaths()
         self._stopping = False
         self._killed = False
         self._failure = ExitCode.OK
 
     def run(self) -> int:
-        """Supervise until told to stop, then drain; return the exit code."""
+        """Supervise until told to stop, then drain; return the exit code.
+
+        A fault of the parent itself ends everything at once. Python's own way out would wait for the children, who
+        would go on unsupervised.
+        """
+        try:
+            return self._supervise()
+        except BaseException:
+            logger.critical("the supervisor itself failed: ending its children", exc_info=True)
+            for slot in self.slots:
+                self._signal(slot, signal.SIGKILL)
+            logging.shutdown()
+            os._exit(ExitCode.ERROR)
+
+    def _supervise(self) -> int:
         setproctitle.setproctitle(f"pgsupervise: supervisor of {self.config.workers} workers")
         quiet_collector()
         self.inbox.open()
@@ -69,6 +84,7 @@ class Supervisor:
             self.handle_signals()
             self.reap_exited()
             self.kill_overdue()
+            self.deaths.tell()
             self.roll_on()
             self.start_due_slots()
         return self.drain()
@@ -104,21 +120,33 @@ class Supervisor:
         _reap_adopted({slot.pid for slot in self.slots})
 
     def kill_overdue(self) -> None:
-        """Kill a child that runs a task although it could not renew for the time-to-dead: others may run it now.
+        """Kill children whose time is over.
 
-        And one that is being replaced and exceeds the drain timeout.
+        A worker or keeper that is silent for the time-to-dead although others of ours could beat is hung or stopped:
+        its buckets and tasks are somebody else's by now. Where nobody can beat the database is away, for others too as
+        far as we can tell: then a task may go on for a while longer. And a child that is being replaced has a deadline.
         """
-        for slot in self.slots:
+        now, dead_after = time.monotonic(), self.config.dead_after.total_seconds()
+        beating = [slot for slot in self.slots if slot.process and slot.kind != "exporter" and slot.board.has_booted]
+        if all(slot.board.silent_for() > self.config.fence_after.total_seconds() for slot in beating):
+            self._answering_since = None
+        elif self._answering_since is None:
+            self._answering_since = now
+        answers = self._answering_since is not None and now - self._answering_since >= dead_after
+        for slot in beating:
             silent = slot.board.silent_for()
-            if slot.process and slot.board.running_task and silent > self.config.dead_after.total_seconds():
+            if silent > dead_after and (answers or (slot.board.running_task and silent > OUTAGE_FACTOR * dead_after)):
                 self._kill(slot, "fenced")
-            if slot.process and slot.drain_until is not None and time.monotonic() > slot.drain_until:
+        for slot in self.slots:
+            if slot.process and slot.drain_until is not None and now > slot.drain_until:
                 self._kill(slot, "drain timeout")
 
     def roll_on(self) -> None:
         """Replace one slot's child after the other: the next one only when the last one's successor serves."""
         if not self._rolling or not all(slot.process and slot.board.has_booted for slot in self.slots):
             return
+        if any(slot.drain_until is not None for slot in self.slots):
+            return  # the last one is still at its work
         slot = self._rolling.popleft()
         slot.killed_for = "rolled"
         slot.drain_until = time.monotonic() + self.config.drain_timeout.total_seconds()
@@ -157,11 +185,15 @@ class Supervisor:
         slot.board.clear()
         slot.killed_for, slot.drain_until = "", None
         serve: Serve = run_worker
-        reader = None
+        reader: Pipe | None = None
+        inherited: list[Closeable] = [self.listener]
         if slot.kind == "keeper":
-            reader, serve = self._keeper()
+            reader = self.deaths.new_pipe()
+            serve = partial(_keep, deaths=reader)
         elif slot.kind == "exporter":
-            serve = self._export
+            serve, inherited = self._export, []
+        if self.deaths.pipe is not None:
+            inherited.append(self.deaths.pipe)
         main = partial(
             child_main,
             serve,
@@ -172,23 +204,23 @@ class Supervisor:
             kind=slot.kind,
             slot=slot.number,
             board=slot.board,
+            inherited=inherited,
         )
         process = fork.Process(target=main, name=slot.name)
-        with blocked(*_SIGNALS):
-            process.start()
-        if reader is not None:
-            reader.close()
+        try:
+            with blocked(*_SIGNALS):
+                process.start()
+        except OSError as error:  # out of processes or memory: others may end soon
+            slot.started_at = time.monotonic()
+            wait = slot.schedule_restart(slot.started_at)
+            fields = {"child": slot.name, "error": error, "again_in_seconds": f"{wait:.1f}"}
+            logger.error("cannot fork", extra={"fields": fields})
+            return
+        finally:
+            if reader is not None:
+                reader.close()
         slot.process, slot.started_at, slot.start_at = process, time.monotonic(), None
         logger.info("child started", extra={"fields": {"child": slot.name, "pid": process.pid}})
-
-    def _keeper(self) -> tuple[Pipe, Serve]:
-        if self._keeper_pipe is not None:
-            self._keeper_pipe.close()
-        reader, self._keeper_pipe = fork.Pipe(duplex=False)
-        # What its predecessor may have taken with it to the grave is told again: burying twice changes nothing.
-        for _, death in self._deaths:
-            self._keeper_pipe.send_bytes(json.dumps(death).encode())
-        return reader, lambda context: Keeper(context, reader).run()
 
     def _export(self, context: ChildContext) -> int:
         return Exporter(context, self.listener, self.board, self.slots).run()
@@ -207,7 +239,7 @@ class Supervisor:
         }
         slot.process.close()
         slot.process = None
-        self._tell_keeper(slot, reason)
+        self.deaths.record(slot, reason)
         if code == ExitCode.CANNOT_BOOT and not self._stopping:
             logger.critical("a child cannot boot: stopping, for a restart would not mend it", extra={"fields": fields})
             self._failure, self._stopping = ExitCode.CANNOT_BOOT, True
@@ -217,23 +249,6 @@ class Supervisor:
         recorder.restarted(slot.kind, reason)
         fields["restart_in_seconds"] = f"{slot.schedule_restart(time.monotonic()):.1f}"
         logger.log(logging.INFO if code == 0 else logging.WARNING, "child ended", extra={"fields": fields})
-
-    def _tell_keeper(self, slot: Slot, reason: str) -> None:
-        """Tell of every end: a child that drained while the database was away could not take its leave either."""
-        if slot.board.instance is None:
-            return
-        # A task whose worker the parent itself has killed is not the cause of that death.
-        running = None if slot.killed_for else slot.board.running_task
-        death = {"id": str(slot.board.instance), "reason": reason, "running_task": running}
-        now = time.monotonic()
-        while self._deaths and self._deaths[0][0] < now - REMEMBER_DEATHS_SECONDS:
-            self._deaths.popleft()
-        self._deaths.append((now, death))
-        if self._keeper_pipe is not None:
-            try:
-                self._keeper_pipe.send_bytes(json.dumps(death).encode())
-            except BrokenPipeError:
-                return  # the keeper is dead too; its successor is told at its start
 
     def _kill_all(self, kinds: tuple[str, ...], reason: str) -> None:
         self._killed = True
@@ -265,6 +280,10 @@ class Supervisor:
             fields = {"child": slot.name, "pid": slot.pid, "booted": slot.board.has_booted}
             fields |= {"task": slot.board.running_task or 0, "silent_seconds": f"{slot.board.silent_for():.1f}"}
             logger.info("state", extra={"fields": fields})
+
+
+def _keep(context: ChildContext, deaths: Pipe) -> int:
+    return Keeper(context, deaths).run()
 
 
 def _reap_adopted(ours: set[int]) -> None:

@@ -150,11 +150,11 @@ class TaskLoop:
         board = self._context.board
         board.started(task.id)
         began = time.perf_counter()
-        try:
-            outcome = self._context.project.run_task(task)
-        finally:
-            board.finished()
+        outcome = self._context.project.run_task(task)
         seconds = time.perf_counter() - began
+        # Not in a `finally`: what got past the runner ends this process, and the board says which task it was.
+        board.finished()
+        self._context.inbox.keep_handlers()
         self._pace.ran(task.name, seconds)
         self._results[task.bucket].append(_Result(task, outcome, seconds))
 

@@ -97,6 +97,12 @@ def test_a_channel_that_raises_even_systemexit_leaves_an_unknown_and_a_living_th
             assert (result.state, result.error) == (DeliveryState.UNKNOWN, "SystemExit in the channel")
 
 
+def test_a_channel_that_returns_no_outcome_leaves_an_unknown_too() -> None:
+    with pool(Scripted(lambda one: None)) as senders:  # type: ignore[arg-type,return-value]  # the fault under test
+        (result,) = sent(senders, delivery(policy="held"))
+    assert (result.state, result.error) == (DeliveryState.UNKNOWN, "TypeError in the channel")
+
+
 def test_the_later_digests_of_a_recipient_stay_behind_one_that_was_not_sent() -> None:
     channel = Scripted(lambda one: NotSent("503") if one.id == 1 else Accepted())
     with pool(channel) as senders:

@@ -26,6 +26,7 @@ from pgsupervise.supervisor.slots import LONGEST_RESTART_SECONDS, Slot
         (77, "error"),
         (-9, "signal:SIGKILL"),
         (-11, "signal:SIGSEGV"),
+        (-35, "signal:35"),
         (int(ExitCode.CANNOT_BOOT), "cannot_boot"),
         (int(ExitCode.FENCED), "fenced"),
     ],
