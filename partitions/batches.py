@@ -1,7 +1,12 @@
 """Sealing: a batch whose time has come becomes deliveries, in one transaction."""
 
-from collections.abc import Sequence
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import starmap
+from typing import NamedTuple
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
@@ -12,23 +17,76 @@ from .leases import hold_lease
 from .rows import DueBatch, Item, NewDelivery
 from .statements import load
 
+# What is read of the items at once is bounded; a batch above the last bound would only get its worker killed.
+MOST_ITEMS_AT_ONCE = 5_000
+MOST_BYTES_AT_ONCE = 16 * 2**20
+MOST_BYTES_A_BATCH = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableBatch:
+    """A batch whose time has come, but whose items cannot be had; it stops no other."""
+
+    id: int
+    policy: str
+    error: Exception
+
 
 def due_batches(
     connection: Connection, *, bucket: int, policies: Sequence[str], clock: datetime, limit: int = 200
-) -> list[DueBatch]:
-    """Return batches of a bucket whose time has come at `clock`, oldest first, with their items in order."""
-    rows = connection.execute(
-        load("due_batches"), {"bucket": bucket, "policies": list(policies), "clock": clock, "limit": limit}
-    )
-    return [
-        DueBatch(id_, bucket, policy, recipient, key, opened_at, closes_at, tuple(_item(item) for item in items or ()))
-        for id_, policy, recipient, key, opened_at, closes_at, items in rows
-    ]
+) -> list[DueBatch | UnreadableBatch]:
+    """Return batches of a bucket whose time has come at `clock`, oldest first, with their items in order.
+
+    Fewer than `limit` when their items are many or large; an empty list means that no more are due.
+    """
+    parameters = {"bucket": bucket, "policies": list(policies), "clock": clock, "limit": limit}
+    weighed = list(_what_fits(starmap(_Weighed, connection.execute(load("due_batches"), parameters))))
+    readable = [batch.id for batch in weighed if batch.bytes <= MOST_BYTES_A_BATCH]
+    rows: dict[int, list[_ItemRow]] = defaultdict(list)
+    for batch_id, *item in connection.execute(load("batch_items"), {"bucket": bucket, "ids": readable}):
+        rows[batch_id].append(_ItemRow(*item))
+    return [_due_batch(bucket, batch, rows.pop(batch.id, [])) for batch in weighed]
 
 
-def _item(fields: list[object]) -> Item:
-    id_, occurred_at, actor, object_, data = fields
-    return Item(id_, datetime.fromisoformat(str(occurred_at)), actor, object_, data)  # type: ignore[arg-type]  # as due_batches.sql built it
+class _Weighed(NamedTuple):
+    id: int
+    policy: str
+    recipient: str
+    key: str
+    opened_at: datetime
+    closes_at: datetime
+    amount: int
+    bytes: int
+
+
+class _ItemRow(NamedTuple):
+    id: int
+    occurred_at: datetime
+    actor: str
+    object: str
+    data: str
+
+
+def _what_fits(batches: Iterable[_Weighed]) -> Iterator[_Weighed]:
+    """Yield the first batches up to what may be in memory at once: one, however large it is, and then some."""
+    items = size = 0
+    for number, batch in enumerate(batches):
+        items += batch.amount
+        size += batch.bytes if batch.bytes <= MOST_BYTES_A_BATCH else 0  # those items are not read
+        if number and (items > MOST_ITEMS_AT_ONCE or size > MOST_BYTES_AT_ONCE):
+            return
+        yield batch
+
+
+def _due_batch(bucket: int, batch: _Weighed, rows: list[_ItemRow]) -> DueBatch | UnreadableBatch:
+    if batch.bytes > MOST_BYTES_A_BATCH:
+        error = f"{batch.amount} items of {batch.bytes} bytes, of which a batch may have {MOST_BYTES_A_BATCH}"
+        return UnreadableBatch(batch.id, batch.policy, ValueError(error))
+    try:
+        items = tuple(Item(*row[:-1], data=json.loads(row.data)) for row in rows)
+    except (ValueError, RecursionError) as error:  # numbers too long or nesting too deep for Python, not for PostgreSQL
+        return UnreadableBatch(batch.id, batch.policy, error)
+    return DueBatch(batch.id, bucket, batch.policy, batch.recipient, batch.key, batch.opened_at, batch.closes_at, items)
 
 
 def seal_batches(

@@ -79,7 +79,7 @@ def _by_bucket(tasks: Sequence[LostTask]) -> dict[int, list[LostTask]]:
 def _bury(connection: Connection, bucket: int, tasks: Sequence[LostTask]) -> int:
     ended = [
         EndedTask(
-            ClaimedTask(task.id, bucket, task.claim_token, "", [], {}, 0, 0, task.crashes, ""),
+            ClaimedTask(task.id, bucket, task.claim_token, "", "[]", "{}", 0, 0, task.crashes, ""),
             TaskState.DEAD,
             error=f"{task.error}; that was the {POISON_LIMIT}rd worker in a row",
             crashes=1,

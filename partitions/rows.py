@@ -8,14 +8,18 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class ClaimedTask:
-    """A task that this worker has claimed; `claim_token` fences every write about it."""
+    """A task that this worker has claimed; `claim_token` fences every write about it.
+
+    The arguments are text as the table holds them: jsonb can hold what Python cannot decode, and that is to fail the
+    one task, not the claim of a chunk.
+    """
 
     id: int
     bucket: int
     claim_token: int
     name: str
-    args: list[Any]
-    kwargs: dict[str, Any]
+    args_json: str
+    kwargs_json: str
     attempt: int
     max_attempts: int
     crashes: int

@@ -6,12 +6,14 @@ import threading
 import time
 import zlib
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import psycopg
 
 from pgsupervise.metrics import recorder
 from pgsupervise.partitions import batches, deliveries, events
+from pgsupervise.partitions.connection import is_lost, is_passing
 from pgsupervise.partitions.errors import LeaseLostError
 from pgsupervise.partitions.rows import ClaimedDelivery, DueBatch, NewDelivery
 from pgsupervise.partitions.windows import WindowRule
@@ -28,6 +30,7 @@ RENDER_RETRY = timedelta(seconds=60)
 RECONCILE_SECONDS = 10.0
 UNKNOWN_SECONDS = 60.0
 Rendered = tuple[DueBatch, list[NewDelivery]]
+Due = DueBatch | batches.UnreadableBatch
 
 
 class Flusher(threading.Thread):
@@ -44,6 +47,7 @@ class Flusher(threading.Thread):
         self._in_flight: Counter[int] = Counter()
         self._answers: dict[tuple[int, int], list[JobDone]] = defaultdict(list)
         self._last_sent = -1
+        self._benched: dict[int, float] = {}
         self._reconcile_at = 0.0
         self._unknown_at = 0.0
 
@@ -99,7 +103,7 @@ class Flusher(threading.Thread):
         self._context.draining.wait(seconds)
 
     def _serve(self, probe: events.NotificationProbe) -> bool:
-        if self._context.draining.is_set():
+        if self._context.draining.is_set() or self._benched.get(probe.bucket, 0.0) > time.monotonic():
             return False
         epoch = self._context.ownership.enter(probe.bucket)
         if epoch is None:
@@ -114,8 +118,19 @@ class Flusher(threading.Thread):
                 extra={"fields": {"bucket": lost.bucket, "epoch": lost.epoch}},
             )
             return False
+        except Exception as error:
+            if is_lost(error) or is_passing(error):
+                raise
+            self._bench(probe.bucket, error)
+            return False
         finally:
             self._context.ownership.leave(probe.bucket)
+
+    def _bench(self, bucket: int, error: Exception) -> None:
+        """Leave a bucket alone for a while: what cannot be read or written there must not stop the other buckets."""
+        self._benched[bucket] = time.monotonic() + RENDER_RETRY.total_seconds()
+        recorder.database_error("flusher")
+        logger.error("bucket failed: left alone for a minute", exc_info=error, extra={"fields": {"bucket": bucket}})
 
     def _flush(self, bucket: int, epoch: int) -> bool:
         """Fold all that is pending before anything is sealed: so an owner that was away makes the same digests."""
@@ -139,17 +154,17 @@ class Flusher(threading.Thread):
                 recorder.events_folded(policy, count)
             if not self._may_go_on(bucket):
                 return True  # nothing is sealed before everything pending is folded
-        sealed = SEAL_CHUNK
-        while sealed == SEAL_CHUNK and self._may_go_on(bucket):
+        while self._may_go_on(bucket):
             due = batches.due_batches(connection, bucket=bucket, policies=self._policies, clock=clock, limit=SEAL_CHUNK)
-            sealed = len(due)
+            if not due:
+                break
             self._seal(bucket, epoch, due, clock + RENDER_RETRY)
         return True
 
     def _rule(self, policy: str) -> WindowRule:
         return self._project.policies[policy].rule
 
-    def _seal(self, bucket: int, epoch: int, due: list[DueBatch], retry_at: datetime) -> None:
+    def _seal(self, bucket: int, epoch: int, due: Sequence[Due], retry_at: datetime) -> None:
         rendered, failed = self._render(due)
         try:
             self._write_sealed(bucket, epoch, rendered)
@@ -170,10 +185,13 @@ class Flusher(threading.Thread):
                 until=retry_at,
             )
 
-    def _render(self, due: list[DueBatch]) -> tuple[list[Rendered], list[tuple[int, str]]]:
+    def _render(self, due: Sequence[Due]) -> tuple[list[Rendered], list[tuple[int, str]]]:
         rendered: list[Rendered] = []
         failed: list[tuple[int, str]] = []
         for batch in due:
+            if isinstance(batch, batches.UnreadableBatch):
+                failed.append(_failed(batch, batch.error))
+                continue
             try:
                 rendered.append((batch, list(self._project.render(batch))))
             except Exception as error:  # a template's fault stops nobody else's digest
@@ -257,7 +275,7 @@ class Flusher(threading.Thread):
                 logger.warning("unknown policy: events left for newer code", extra={"fields": fields})
 
 
-def _failed(batch: DueBatch, error: Exception) -> tuple[int, str]:
+def _failed(batch: Due, error: Exception) -> tuple[int, str]:
     reason = storable(f"{type(error).__name__}: {error}")
     recorder.render_failed(batch.policy)
     fields = {"batch": batch.id, "policy": batch.policy, "error": reason}

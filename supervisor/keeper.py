@@ -137,6 +137,9 @@ class Keeper:
             return
         made = retention.create_finished_partitions(connection)
         dropped = retention.drop_finished_partitions(connection, self._context.config.keep_finished)
+        stray = retention.delete_finished_default(connection, self._context.config.keep_finished)
+        if stray >= retention.CHUNK:
+            self._next_housekeeping = time.monotonic() + SWEEP_SECONDS  # there are more
         pruned = workers.prune_workers(connection, KEEP_ENDED_WORKERS)
         if made or dropped or pruned:
             fields = {"made": len(made), "dropped": len(dropped), "workers": pruned}

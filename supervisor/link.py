@@ -8,7 +8,7 @@ from typing import Any
 
 from pgsupervise.metrics import recorder
 from pgsupervise.partitions.backoff import RECONNECT
-from pgsupervise.partitions.connection import Connection, connect, is_lost
+from pgsupervise.partitions.connection import Connection, connect, is_lost, is_passing
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +51,15 @@ class Link:
                 logger.info("database back", extra={"fields": {"loop": self._role, "after_failures": self._failures}})
             self._failures = 0
             return False
-        if not is_lost(error):
+        lost = is_lost(error)
+        if not lost and not is_passing(error):
             return False
         self._failures += 1
-        self.close()
+        if lost:
+            self.close()
         recorder.database_error(self._role.split()[0])
         fields = {"loop": self._role, "failures": self._failures, "error": str(error).strip().splitlines()[0]}
-        logger.warning("database lost", extra={"fields": fields})
+        logger.warning("database lost" if lost else "database busy", extra={"fields": fields})
         self._pause(RECONNECT.delay(self._failures).total_seconds() + 0.05)
         return True
 

@@ -190,7 +190,7 @@ class TaskLoop:
             self._reconcile_at = now + RECONCILE_SECONDS
             found = tasks.release_unheld_tasks(self._link.connection, self._context.id, [])
             recorder.reclaimed("task", "lost_reply", len(found))
-        if now >= self._unknown_at:
+        if now >= self._unknown_at and self._context.ownership.owned():
             self._unknown_at = now + UNKNOWN_SECONDS
             unknown = tasks.unknown_tasks(self._link.connection, self._context.id, self._names)
             for name, count in unknown:

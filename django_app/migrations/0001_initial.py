@@ -1,6 +1,7 @@
 import datetime
 
 import django.db.models.deletion
+import django.db.models.lookups
 import pgsupervise.django_app.models.fields
 from django.db import migrations, models
 
@@ -30,7 +31,7 @@ CREATE TABLE pgsupervise_finishedtask (
 ) PARTITION BY RANGE (finished_at);
 CREATE INDEX pgsupervise_finished_dead ON pgsupervise_finishedtask (id) WHERE state = 'DEAD';
 CREATE INDEX pgsupervise_finished_name ON pgsupervise_finishedtask (name, id);
--- The keeper makes each day's partition ahead of time; a row that finds none lands here and is lost nowhere.
+-- Each day's partition is made ahead of time; a row that finds none lands here instead of failing its task.
 CREATE TABLE pgsupervise_finishedtask_default PARTITION OF pgsupervise_finishedtask DEFAULT;
 """
 
@@ -135,7 +136,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'indexes': [models.Index(models.F('bucket'), models.F('priority'), models.F('id'), condition=models.Q(('state', 'READY')), name='pgsupervise_task_ready'), models.Index(models.F('bucket'), models.F('run_at'), condition=models.Q(('state', 'SCHEDULED')), name='pgsupervise_task_scheduled'), models.Index(models.F('claimed_by'), condition=models.Q(('state', 'IN PROGRESS')), name='pgsupervise_task_claimed')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('key', ''), ('bucket', pgsupervise.django_app.models.fields.KeyBucket('key')), _connector='OR'), name='pgsupervise_task_bucket_is_of_key'), models.CheckConstraint(condition=models.Q(('bucket__range', (0, 255))), name='pgsupervise_task_bucket_range'), models.CheckConstraint(condition=models.Q(('state__in', ('SCHEDULED', 'READY', 'IN PROGRESS'))), name='pgsupervise_task_state'), models.CheckConstraint(condition=models.Q(models.Q(('claimed_at__isnull', False), ('claimed_by__isnull', False), ('state', 'IN PROGRESS')), models.Q(models.Q(('state', 'IN PROGRESS'), _negated=True), ('claimed_at__isnull', True), ('claimed_by__isnull', True)), _connector='OR'), name='pgsupervise_task_claim'), models.CheckConstraint(condition=models.Q(('max_attempts__gte', 1)), name='pgsupervise_task_max_attempts')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('key', ''), ('bucket', pgsupervise.django_app.models.fields.KeyBucket('key')), _connector='OR'), name='pgsupervise_task_bucket_is_of_key'), models.CheckConstraint(condition=models.Q(('bucket__range', (0, 255))), name='pgsupervise_task_bucket_range'), models.CheckConstraint(condition=models.Q(('state__in', ('SCHEDULED', 'READY', 'IN PROGRESS'))), name='pgsupervise_task_state'), models.CheckConstraint(condition=models.Q(models.Q(('claimed_at__isnull', False), ('claimed_by__isnull', False), ('state', 'IN PROGRESS')), models.Q(models.Q(('state', 'IN PROGRESS'), _negated=True), ('claimed_at__isnull', True), ('claimed_by__isnull', True)), _connector='OR'), name='pgsupervise_task_claim'), models.CheckConstraint(condition=models.Q(('max_attempts__gte', 1)), name='pgsupervise_task_max_attempts'), models.CheckConstraint(condition=models.Q(django.db.models.lookups.Exact(models.Func(models.F('args'), function='jsonb_typeof', output_field=models.TextField()), models.Value('array'))), name='pgsupervise_task_args'), models.CheckConstraint(condition=models.Q(django.db.models.lookups.Exact(models.Func(models.F('kwargs'), function='jsonb_typeof', output_field=models.TextField()), models.Value('object'))), name='pgsupervise_task_kwargs')],
             },
         ),
         migrations.CreateModel(

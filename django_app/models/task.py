@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.lookups import Exact
 
 from pgsupervise.partitions.states import TaskState
 
@@ -14,6 +15,12 @@ ENDED = (TaskState.DONE, TaskState.DEAD, TaskState.CANCELLED)
 def choices(states: tuple[TaskState, ...]) -> list[tuple[str, str]]:
     """Return states as Django's choices."""
     return [(state.value, state.value) for state in states]
+
+
+def json_is(field: str, kind: str) -> Q:
+    """Return the condition that a JSON field holds an "array" or an "object"."""
+    found = models.Func(models.F(field), function="jsonb_typeof", output_field=models.TextField())
+    return Q(Exact(found, models.Value(kind)))
 
 
 class TaskColumns(models.Model):
@@ -64,6 +71,9 @@ class Task(TaskColumns):
                 | (~Q(state=TaskState.IN_PROGRESS) & Q(claimed_by__isnull=True, claimed_at__isnull=True)),
             ),
             models.CheckConstraint(name="pgsupervise_task_max_attempts", condition=Q(max_attempts__gte=1)),
+            # Rows are written by raw SQL too: one that could not be called is refused to its writer.
+            models.CheckConstraint(name="pgsupervise_task_args", condition=json_is("args", "array")),
+            models.CheckConstraint(name="pgsupervise_task_kwargs", condition=json_is("kwargs", "object")),
         ]
         indexes = [
             models.Index("bucket", "priority", "id", name="pgsupervise_task_ready", condition=Q(state=TaskState.READY)),

@@ -18,4 +18,5 @@ SET state = 'IN PROGRESS', claim_token = t.claim_token + 1, claimed_by = %(owner
     attempt = t.attempt + 1
 FROM chunk
 WHERE t.bucket = %(bucket)s AND t.id = chunk.id
-RETURNING t.id, t.bucket, t.claim_token, t.name, t.args, t.kwargs, t.attempt, t.max_attempts, t.crashes, t.key, t.priority
+RETURNING t.id, t.bucket, t.claim_token, t.name, t.args::text, t.kwargs::text, t.attempt, t.max_attempts, t.crashes,
+    t.key, t.priority

@@ -75,5 +75,6 @@ def test_no_list_reads_a_table_however_rare_the_rows_are_that_fit(db: str) -> No
                 assert "COUNT(" not in sql
                 cursor.execute(f"EXPLAIN (ANALYZE, TIMING off, FORMAT json) {sql}")
                 for scan, read in scans(cursor.fetchone()[0][0]["Plan"]):
-                    assert not scan.startswith("Seq Scan"), (path, sql)
+                    # A day that has no rows yet is read as it stands.
+                    assert not scan.startswith("Seq Scan") or read == 0, (path, sql)
                     assert read <= changelist.WINDOW + 1, (path, scan, sql)

@@ -4,9 +4,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import psycopg
+import pytest
+from django.core.exceptions import ValidationError
+from psycopg.types.json import Jsonb
 
+from pgsupervise.django_app.models import Task
 from pgsupervise.partitions import leases, reclaim, tasks, workers
 from pgsupervise.partitions.rows import ClaimedTask
 from pgsupervise.partitions.states import TaskState
@@ -58,6 +63,25 @@ def test_nothing_is_claimed_under_an_old_epoch_from_another_bucket_or_with_an_un
     add_task(connection, 0)
     assert claim(connection, owner, epochs[0] - 1) == []
     assert tasks.unknown_tasks(connection, owner, ["t"]) == [("unheard of", 1)]
+
+
+def test_arguments_that_python_cannot_decode_are_claimed_with_their_neighbours(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, 0)
+    texts = ["[" * 3000 + "]" * 3000, "[" + "1" * 5001 + "]", '["fine"]']
+    for text in texts:
+        add_task(connection, 0, args=text)
+    assert [task.args_json for task in claim(connection, owner, epochs[0])] == texts
+
+
+@pytest.mark.parametrize("columns", [{"args": {}}, {"args": None}, {"kwargs": []}, {"kwargs": "text"}], ids=str)
+def test_arguments_that_no_function_takes_are_refused_when_written(connect: Connect, columns: dict[str, Any]) -> None:
+    (column,) = columns
+    with pytest.raises(psycopg.errors.CheckViolation, match=f"pgsupervise_task_{column}"):
+        add_task(connect(), 0, "t", **{column: Jsonb(columns[column])})
+    Task(name="t", bucket=0).full_clean()
+    with pytest.raises(ValidationError, match=f"pgsupervise_task_{column}"):
+        Task(name="t", bucket=0, **columns).validate_constraints()
 
 
 def test_a_row_that_somebody_else_has_locked_is_skipped(connect: Connect) -> None:

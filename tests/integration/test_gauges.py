@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Any
 
 import psycopg
@@ -198,7 +199,7 @@ INDEXES = {
     "gauge_waiting_deliveries": "pgsupervise_delivery_due",
     "gauge_sending_deliveries": "pgsupervise_delivery_claimed",
     "gauge_unknown_deliveries": "pgsupervise_delivery_failed",
-    "gauge_dead_tasks": "pgsupervise_finishedtask_default_id_idx",
+    "gauge_dead_tasks": "pgsupervise_finishedtask_*_id_idx",  # of each day
 }
 SMALL = {"gauge_leases", "gauge_workers", "gauge_limits", "gauge_oldest_transaction", "gauge_oldest_xmin"}
 
@@ -239,4 +240,5 @@ def test_a_statement_keeps_to_its_index_whatever_the_statistics_say(
     small = {None, "pgsupervise_lease", "pgsupervise_clock"}
     scans = [node for node in nodes(explained[0][0]["Plan"]) if node.get("Relation Name") not in small]
     assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan"}
-    assert {node["Index Name"] for node in scans} == {INDEXES[statement]}
+    assert scans
+    assert all(fnmatchcase(node["Index Name"], INDEXES[statement]) for node in scans)

@@ -12,7 +12,7 @@ from pgsupervise.partitions import batches, deliveries, events, leases, reclaim,
 from pgsupervise.partitions.buckets import bucket_of
 from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.errors import LeaseLostError
-from pgsupervise.partitions.rows import ClaimedDelivery, NewDelivery
+from pgsupervise.partitions.rows import ClaimedDelivery, DueBatch, Item, NewDelivery
 from pgsupervise.partitions.states import DeliveryState
 from pgsupervise.partitions.windows import WindowRule
 from tests.integration.world import one, owner_of
@@ -49,8 +49,18 @@ def fold(connection: psycopg.Connection, owner: UUID, epoch: int, limit: int = 1
     return [event.id for event in folded]
 
 
+def readable(due: list[DueBatch | batches.UnreadableBatch]) -> list[DueBatch]:
+    found = [batch for batch in due if isinstance(batch, DueBatch)]
+    assert len(found) == len(due)
+    return found
+
+
+def due_now(connection: psycopg.Connection) -> list[DueBatch | batches.UnreadableBatch]:
+    return batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + 100 * HOUR)
+
+
 def seal(connection: psycopg.Connection, owner: UUID, epoch: int, clock: datetime) -> list[int]:
-    due = batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=clock)
+    due = readable(batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=clock))
     rendered = [(batch, [NewDelivery("inbox", {"ids": [item.id for item in batch.items]})]) for batch in due]
     batches.seal_batches(connection, bucket=BUCKET, owner=owner, epoch=epoch, rendered=rendered)
     return [batch.id for batch in due]
@@ -164,6 +174,73 @@ def test_a_batch_that_cannot_be_rendered_waits_with_its_error(connect: Connect) 
     assert one(connection, "SELECT error FROM pgsupervise_batch") == "TemplateSyntaxError"
     assert len(seal(connection, owner, epochs[BUCKET], NOON + 2 * HOUR)) == 1
     assert one(connection, "SELECT error FROM pgsupervise_batch") == ""
+
+
+def test_a_due_batch_has_its_items_as_they_were_stored(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    second, first = add_event(connection, NOON + HOUR / 4), add_event(connection, NOON)
+    connection.execute("UPDATE pgsupervise_event SET actor = 'a', object = 'ö', data = '{\"k\": [1.5, null, \"ü\"]}'")
+    fold(connection, owner, epochs[BUCKET])
+    (due,) = readable(due_now(connection))
+    assert (due.bucket, due.policy, due.recipient, due.key) == (BUCKET, "p", ADA, "")
+    assert (due.opened_at, due.closes_at) == (NOON, NOON + HOUR)
+    data = {"k": [1.5, None, "ü"]}
+    assert due.items == (Item(first, NOON, "a", "ö", data), Item(second, NOON + HOUR / 4, "a", "ö", data))
+
+
+def test_a_batch_beyond_any_measure_stops_no_other(connect: Connect) -> None:
+    """300 events that are allowed one by one are more than one jsonb value can hold."""
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    connection.execute(
+        """INSERT INTO pgsupervise_event (bucket, policy, recipient, occurred_at, data)
+        SELECT %s, 'p', %s, %s, jsonb_build_object('text', repeat('x', 950000)) FROM generate_series(1, 300)""",
+        [BUCKET, ADA, NOON],
+    )
+    other = add_event(connection, NOON + 3 * HOUR)
+    fold(connection, owner, epochs[BUCKET], limit=1000)
+    large, small = due_now(connection)
+    assert isinstance(large, batches.UnreadableBatch)
+    assert "300 items of 285" in str(large.error)
+    assert isinstance(small, DueBatch)
+    assert [item.id for item in small.items] == [other]
+
+
+@pytest.mark.parametrize("data", ['{"n": 1e5000}', '{"n": ' + "[" * 2000 + "]" * 2000 + "}"], ids=["long", "deep"])
+def test_a_batch_that_python_cannot_decode_stops_no_other(connect: Connect, data: str) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    bad, good = add_event(connection, NOON), add_event(connection, NOON + 3 * HOUR)
+    connection.execute("UPDATE pgsupervise_event SET data = %s::jsonb WHERE id = %s", [data, bad])
+    fold(connection, owner, epochs[BUCKET])
+    undecodable, fine = due_now(connection)
+    assert isinstance(undecodable, batches.UnreadableBatch)
+    assert isinstance(fine, DueBatch)
+    assert [item.id for item in fine.items] == [good]
+    errors = [(undecodable.id, str(undecodable.error))]
+    batches.postpone_batches(
+        connection, bucket=BUCKET, owner=owner, epoch=epochs[BUCKET], errors=errors, until=NOON + 200 * HOUR
+    )
+    assert due_now(connection) == [fine]
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "read"),
+    [("MOST_ITEMS_AT_ONCE", 4, 2), ("MOST_ITEMS_AT_ONCE", 1, 1), ("MOST_BYTES_AT_ONCE", 48, 3)],
+)
+def test_the_items_read_at_once_are_bounded_but_for_the_first_batch(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, bound: str, value: int, read: int
+) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    for hour in range(5):
+        for _ in range(2):
+            add_event(connection, NOON + hour * HOUR)  # of 8 bytes
+    fold(connection, owner, epochs[BUCKET])
+    monkeypatch.setattr(batches, bound, value)
+    due = readable(due_now(connection))
+    assert [(batch.opened_at, len(batch.items)) for batch in due] == [(NOON + hour * HOUR, 2) for hour in range(read)]
 
 
 def test_a_recipients_digests_go_out_in_order(connect: Connect) -> None:

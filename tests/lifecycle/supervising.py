@@ -38,8 +38,10 @@ class Supervised:
         variables = {
             **os.environ,
             "PGSUPERVISE_DSN": dsn,
-            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
             **(environment or {}),
+            "PYTHONPATH": os.pathsep.join(
+                [*(environment or {}).get("PYTHONPATH", "").split(), str(ROOT), os.environ.get("PYTHONPATH", "")]
+            ),
         }
         with self.log_path.open("w") as log:
             # A group of its own: the whole of it can be killed, and our own interrupts do not reach it.

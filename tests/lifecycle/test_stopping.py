@@ -1,7 +1,10 @@
 """Signals to the parent: drain, kill, roll; and what is left behind."""
 
 import os
+import re
 import signal
+import socket
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -43,6 +46,46 @@ def test_term_in_the_middle_of_work_ends_with_0_and_burns_no_attempt(start: Star
     assert watch.execute("SELECT DISTINCT state FROM pgsupervise_worker").fetchall() == [("STOPPED",)]
 
 
+def test_a_worker_gives_its_buckets_up_while_its_last_task_still_runs(start: Start, watch: psycopg.Connection) -> None:
+    record.enqueue(1, 8)
+    supervisor = start(partitions=2)
+    wait_until(lambda: begun(watch) == 1, 60)
+    supervisor.signal(signal.SIGTERM)
+    wait_until(lambda: owners(watch).get("", 0) >= 128 + 127, 60, "all but the running task's bucket is released")
+    assert watch.execute("SELECT count(*) FROM ledger WHERE ended IS NOT NULL").fetchone() == (0,)
+    assert supervisor.process.wait(60) == 0
+
+
+def test_a_fault_of_the_parent_ends_everything_at_once(start: Start, watch: psycopg.Connection) -> None:
+    """Python would wait for the children; a supervisor that supervises nothing would look alive for ever."""
+    supervisor = start(environment={"PYTHONPATH": str(Path(__file__).parent / "broken_parent")})
+    assert supervisor.process.wait(60) == 1
+    assert "the supervisor itself failed" in supervisor.log
+    pids = [int(pid) for pid in re.findall(r"child=worker-\d pid=(\d+)", supervisor.log)]
+    assert pids
+    wait_until(lambda: not any(map(process_exists, pids)), 60)
+
+
+def test_an_orphan_does_not_hold_the_port(start: Start, watch: psycopg.Connection) -> None:
+    record.enqueue(1, 10)
+    supervisor = start(partitions=1)
+    wait_until(lambda: begun(watch) == 1, 60)
+    port = supervisor.port()
+    os.kill(supervisor.pid, signal.SIGKILL)
+    supervisor.process.wait(60)
+
+    def is_free() -> bool:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            return probe.connect_ex(("127.0.0.1", port)) != 0
+
+    wait_until(is_free, 60, "nobody listens any more")
+    assert watch.execute("SELECT count(*) FROM ledger WHERE ended IS NOT NULL").fetchone() == (0,), (
+        "the orphan works on"
+    )
+    wait_until(lambda: owners(watch) == {"": 256}, 60)
+
+
 def test_a_second_term_kills(start: Start, watch: psycopg.Connection) -> None:
     record.enqueue(1, 3600)
     supervisor = start()
@@ -82,6 +125,27 @@ def test_hup_replaces_every_child_one_by_one_and_work_goes_on(start: Start, watc
     assert begun(watch) == 300, "nothing ran twice"
     assert "reason=rolled" in supervisor.log
     assert supervisor.stop() == 0
+
+
+def test_hup_replaces_the_next_child_only_when_the_last_ones_successor_serves(
+    start: Start, watch: psycopg.Connection
+) -> None:
+    supervisor = start(partitions=2)
+    wait_until(lambda: owners(watch) == {supervisor.instance(): 256}, 60)
+    record.enqueue_many((number, 3) for number in range(8))
+    wait_until(lambda: begun(watch) == 2, 60, "both workers are at work")
+    supervisor.signal(signal.SIGHUP)
+    wait_until(lambda: supervisor.log.count("reason=rolled") == 4, 90)
+    events = re.findall(r"event=\"child (started|ended)\" child=([\w-]+)", supervisor.log)[4:]
+    assert (
+        events
+        == [
+            (what, child)
+            for child in ("worker-0", "worker-1", "keeper-0", "exporter-0")
+            for what in ("ended", "started")
+        ][: len(events)]
+    )
+    supervisor.stop_now()
 
 
 def test_hup_does_not_wait_longer_than_the_drain_timeout(start: Start, watch: psycopg.Connection) -> None:

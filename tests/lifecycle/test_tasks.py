@@ -11,7 +11,14 @@ import pytest
 
 from tests.lifecycle.conftest import Start
 from tests.lifecycle.supervising import first_pid, owners
-from tests.project.tasks import fail, kill_own_process, leave_a_broken_transaction, record
+from tests.project.tasks import (
+    fail,
+    ignore_term,
+    kill_own_process,
+    leave_a_broken_transaction,
+    record,
+    terminate_a_child,
+)
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lifecycle
@@ -113,6 +120,20 @@ def test_the_tasks_of_a_killed_worker_run_elsewhere_at_once(start: Start, watch:
     assert row == ("IN PROGRESS", 1, 1)
     assert "reason=signal:SIGKILL" in supervisor.log
     supervisor.stop_now()  # there is an hour of work left
+
+
+def test_a_task_can_end_its_own_children(start: Start, watch: psycopg.Connection) -> None:
+    terminate_a_child.enqueue(1)
+    start()
+    wait_until(lambda: finished(watch) == {"DONE": 1}, 60)
+    assert watch.execute("SELECT number FROM ledger").fetchall() == [(-15,)]
+
+
+def test_a_task_that_ignores_term_does_not_make_its_worker_ignore_it(start: Start, watch: psycopg.Connection) -> None:
+    ignore_term.enqueue(1)
+    supervisor = start(partitions=1)
+    wait_until(lambda: finished(watch) == {"DONE": 1}, 60)
+    assert supervisor.stop() == 0
 
 
 def test_an_unknown_task_stays_ready_and_is_warned_about(start: Start, watch: psycopg.Connection) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.db import connections
 
 from pgsupervise.django_app.embedded import Server
+from pgsupervise.partitions.buckets import bucket_of
 from tests.lifecycle.conftest import Start
 from tests.lifecycle.supervising import ROOT, first_pid, owners, supervised
-from tests.project.tasks import LEDGER, record
+from tests.project.tasks import LEDGER, record, wait_without_database
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lifecycle
@@ -36,6 +38,7 @@ def test_a_database_that_is_away_for_ten_seconds_ends_no_child_and_loses_nothing
         connection.execute(LEDGER)
     with supervised(own_dsn, tmp_path) as supervisor:
         supervisor.logged("leases acquired")
+        wait_without_database.using(key="apart").enqueue(26)
         record.enqueue_many((number, 0.01) for number in range(1500))
         with psycopg.connect(own_dsn, autocommit=True) as connection:
             wait_until(lambda: connection.execute("SELECT 1 FROM ledger").fetchone(), 60)
@@ -47,7 +50,9 @@ def test_a_database_that_is_away_for_ten_seconds_ends_no_child_and_loses_nothing
         own_server.start_server()
         with psycopg.connect(own_dsn, autocommit=True) as connection:
             count = "SELECT count(*) FROM pgsupervise_finishedtask WHERE state = 'DONE'"
-            wait_until(lambda: connection.execute(count).fetchone() == (1500,), 120)
+            wait_until(lambda: connection.execute(count).fetchone() == (1501,), 120)
+            query = "SELECT attempt, crashes FROM pgsupervise_finishedtask WHERE name LIKE '%wait_without_database'"
+            assert connection.execute(query).fetchone() == (1, 0), "the task that took 26 s went on all the while"
             assert supervisor.workers(connection) == before, "the same children as before"
             assert connection.execute("SELECT count(DISTINCT number) FROM ledger").fetchone() == (1500,)
         wait_until(lambda: supervisor.get("/readyz")[0] == 200, 60)
@@ -89,6 +94,60 @@ def test_a_stopped_worker_is_declared_dead_and_changes_nothing_when_it_wakes(
     wait_until(lambda: "reason=fenced" in one.log, 60)
     assert watch.execute("SELECT worker, finished_at FROM pgsupervise_finishedtask").fetchall() == archived
     assert one.stop() == 0
+
+
+def test_a_keeper_that_hangs_is_replaced_and_the_dead_are_reclaimed(start: Start, watch: psycopg.Connection) -> None:
+    one = start("--beat", "0.5", "--dead-after", "2", partitions=2)
+    wait_until(lambda: owners(watch) == {one.instance(): 256}, 60)
+    (keeper,) = watch.execute("SELECT pid FROM pgsupervise_worker WHERE kind = 'keeper'").fetchall()
+    os.kill(keeper[0], signal.SIGSTOP)
+    record.enqueue(1, 1.0)
+    os.kill(first_pid(watch), signal.SIGKILL)
+    query = "SELECT count(*) FROM pgsupervise_finishedtask WHERE state = 'DONE'"
+    wait_until(lambda: watch.execute(query).fetchone() == (1,), 60)
+    one.logged("child=keeper-0 .*reason=fenced")
+    assert one.stop() == 0
+
+
+def test_postgresql_restarted_in_immediate_mode_ends_no_child_and_loses_nothing(
+    own_server: Server, own_dsn: str, tmp_path: Path
+) -> None:
+    with psycopg.connect(own_dsn, autocommit=True) as connection:
+        connection.execute(LEDGER)
+    with supervised(own_dsn, tmp_path) as supervisor:
+        supervisor.logged("leases acquired")
+        for round_ in range(3):
+            record.enqueue_many((number, 0.005) for number in range(round_ * 300, round_ * 300 + 300))
+            time.sleep(0.3)  # the crash comes in the middle
+            own_server.restart("immediate")
+            connections.close_all()
+        with psycopg.connect(own_dsn, autocommit=True) as connection:
+            count = "SELECT count(*) FROM pgsupervise_finishedtask WHERE state = 'DONE'"
+            wait_until(lambda: connection.execute(count).fetchone() == (900,), 120)
+            assert connection.execute("SELECT count(DISTINCT number) FROM ledger").fetchone() == (900,)
+        assert "child ended" not in supervisor.log
+        assert supervisor.stop() == 0
+
+
+def test_an_event_that_cannot_be_read_stops_no_other_recipient(start: Start, watch: psycopg.Connection) -> None:
+    """Rows that no check refuses may still be unreadable here: their bucket is left alone, the others are served."""
+    watch.execute("ALTER TABLE pgsupervise_event DROP CONSTRAINT pgsupervise_event_occurred_at")
+    try:
+        insert = "INSERT INTO pgsupervise_event (bucket, policy, recipient, occurred_at) VALUES (%s, 'hourly', %s, %s)"
+        watch.execute(insert, [bucket_of("bad@example.com"), "bad@example.com", "infinity"])
+        with watch.cursor() as cursor:
+            cursor.executemany(insert, [(bucket_of(f"u{n}"), f"u{n}", "2020-01-01 00:00Z") for n in range(20)])
+        one = start(partitions=1)
+        count = "SELECT count(*) FROM pgsupervise_delivery WHERE state = 'ACCEPTED'"
+        wait_until(lambda: watch.execute(count).fetchone() == (20,), 60)
+        assert f'left alone for a minute" bucket={bucket_of("bad@example.com")}' in one.log
+        assert "child ended" not in one.log
+    finally:
+        watch.execute("DELETE FROM pgsupervise_event")
+        watch.execute(
+            "ALTER TABLE pgsupervise_event ADD CONSTRAINT pgsupervise_event_occurred_at CHECK"
+            " (occurred_at >= '1900-01-01 00:00Z' AND occurred_at <= '2200-01-01 00:00Z')"
+        )
 
 
 def test_a_port_in_use_and_all_other_faults_are_told_at_once(db: str) -> None:

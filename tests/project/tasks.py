@@ -1,6 +1,8 @@
 """Tasks for the tests. Each run leaves a row in the ledger, so that a test sees runs and not only states."""
 
+import multiprocessing
 import os
+import signal
 import time
 
 from django.db import connection, transaction
@@ -35,6 +37,12 @@ def record(number: int, seconds: float = 0.0) -> None:
     _end(number)
 
 
+@task
+def wait_without_database(seconds: float) -> None:
+    """Do something long that needs no database, as a call of another service does."""
+    time.sleep(seconds)
+
+
 @task(max_attempts=3)
 def fail(number: int) -> None:
     """Note the run and raise."""
@@ -47,6 +55,23 @@ def kill_own_process(number: int) -> None:
     """Die as a task does that the kernel kills for its memory."""
     _begin(number)
     os.kill(os.getpid(), 9)
+
+
+@task
+def terminate_a_child(number: int) -> None:
+    """Fork a child as multiprocessing does, and end it by TERM."""
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(3600,))
+    child.start()
+    child.terminate()
+    child.join(30)
+    _begin(-15 if child.exitcode == -signal.SIGTERM else 0)
+
+
+@task
+def ignore_term(number: int) -> None:
+    """Do what a library does that handles signals itself."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _begin(number)
 
 
 @task
