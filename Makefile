@@ -22,7 +22,7 @@ demo: $(VENV)/installed ## Replay a day of sample notifications into digests, on
 
 .PHONY: test
 test: $(VENV)/installed ## Run the tests (PYTEST_ARGS="-k name"; PGSUPERVISE_TEST_DSN for a PostgreSQL of your own)
-	PYTHONDEVMODE=1 $(BIN)/python -m pytest -m "not replay" $(PYTEST_ARGS)
+	PYTHONDEVMODE=1 $(BIN)/python -m pytest -m "not replay" -n 2 --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: replay
 replay: $(VENV)/installed ## Check the published table in full (long)

@@ -26,6 +26,8 @@ from .texts import one_line
 logger = logging.getLogger(__name__)
 MAX_ERROR = 1000
 MAX_TRACEBACK = 20_000
+# As plain numbers: comparing with an enum's members takes several times longer.
+IDLE, BROKEN = int(TransactionStatus.IDLE), int(TransactionStatus.UNKNOWN)
 
 
 def task_names() -> Sequence[str]:
@@ -116,9 +118,9 @@ def _tidy(connection: BaseDatabaseWrapper) -> bool:
     left_open = False
     try:
         status = _transaction_status(connection)
-        if connection.in_atomic_block or status != TransactionStatus.IDLE:
-            # UNKNOWN is a broken connection: whether a transaction broke with it is for the task to have noticed.
-            left_open = connection.in_atomic_block or status != TransactionStatus.UNKNOWN
+        if connection.in_atomic_block or status != IDLE:
+            # Whether a transaction broke with the connection is for the task to have noticed.
+            left_open = connection.in_atomic_block or status != BROKEN
             # Inside a block close() keeps the connection for the block's end, which never comes. What else there is
             # of the block, connect() resets.
             connection.in_atomic_block = connection.closed_in_transaction = False
@@ -137,8 +139,8 @@ def _tidy(connection: BaseDatabaseWrapper) -> bool:
 def _transaction_status(connection: BaseDatabaseWrapper) -> int:
     """Return what libpq knows without asking the server. Only Django's own state tells it for other databases."""
     if connection.connection is None or connection.vendor != "postgresql":
-        return TransactionStatus.IDLE
-    status: int = connection.connection.info.transaction_status
+        return IDLE
+    status: int = connection.connection.pgconn.transaction_status
     return status
 
 

@@ -23,7 +23,7 @@ from .config import Config
 from .context import ChildContext
 from .exits import ExitCode
 from .project import Project
-from .signals import SignalInbox, reset_in_child
+from .signals import SignalInbox, let_go_of_forks, reset_in_child
 
 logger = logging.getLogger(__name__)
 
@@ -76,8 +76,7 @@ def child_main(
         setproctitle.setproctitle(f"pgsupervise: {context.name}")
         inbox.open()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal's hang-up is the parent's business
-        # What a task forks is not this worker: it would record TERM instead of ending, and wake us instead of itself.
-        os.register_at_fork(after_in_child=reset_in_child)
+        let_go_of_forks()
         board.instance = context.id
         code = serve(context)
     except psycopg.errors.UndefinedTable as error:

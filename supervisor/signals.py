@@ -6,6 +6,7 @@ import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 
 
@@ -85,3 +86,16 @@ def reset_in_child() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def let_go_of_forks() -> None:
+    """Give what a task forks the default signals: with ours it would record TERM instead of ending, and wake us.
+
+    TERM and INT are held back across the fork, for one that arrives before the handlers are reset would be lost.
+    """
+    held = (signal.SIGTERM, signal.SIGINT)
+    os.register_at_fork(
+        before=partial(signal.pthread_sigmask, signal.SIG_BLOCK, held),
+        after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, held),
+        after_in_child=reset_in_child,
+    )

@@ -9,7 +9,10 @@ from .board import BoardRow
 SHORT_LIFE_SECONDS = 10.0
 """A child that lived longer than this is restarted without a wait."""
 FIRST_RESTART_SECONDS = 0.1
-LONGEST_RESTART_SECONDS = 30.0
+LONGEST_RESTART_SECONDS = 2.0
+"""For a child that had served: what killed it (memory, a task, a person) may be over."""
+LONGEST_BOOT_RETRY_SECONDS = 30.0
+"""For one that never did."""
 
 fork = multiprocessing.get_context("fork")
 """Forking is the point: the project is imported once, and its pages are shared by all children."""
@@ -53,6 +56,7 @@ class Slot:
             delay = 0.0
         else:
             self.short_lives += 1
-            delay = min(LONGEST_RESTART_SECONDS, FIRST_RESTART_SECONDS * 2.0 ** (self.short_lives - 1))
+            longest = LONGEST_RESTART_SECONDS if self.board.has_booted else LONGEST_BOOT_RETRY_SECONDS
+            delay = min(longest, FIRST_RESTART_SECONDS * 2.0 ** min(self.short_lives - 1, 63))
         self.start_at = now + delay
         return delay

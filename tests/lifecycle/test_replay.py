@@ -76,7 +76,7 @@ def test_the_channel_changes_no_digest(server_dsn: str) -> None:
 @pytest.mark.parametrize(("options", "expected"), [(options, sample) for options, sample, _ in ROWS])
 def test_killing_workers_changes_no_digest(server_dsn: str, options: str, expected: tuple[int, str]) -> None:
     # Faster than the full table's one kill a second: a quick machine is done with the sample by then.
-    result = replayed(server_dsn, SAMPLE, f"{options} --chunk 100 --chaos kill:0.3")
+    result = replayed(server_dsn, SAMPLE, f"{options} --chunk 100 --chaos kill:0.5")
     check(result, 10_000, expected)
     assert result["kills"] >= 1
 
