@@ -17,7 +17,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(VENV)/installed ## Replay a day of sample notifications into digests, on an embedded PostgreSQL
+demo: $(VENV)/installed ## Replay 10,000 sample notifications into one-day digests, on an embedded PostgreSQL
 	$(BIN)/pgsupervise replay django_app/replay/sample.csv.gz --window 1d --partitions 8 --channel inbox
 
 .PHONY: test

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
+from django.apps import apps
 from django.db import connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -12,7 +13,16 @@ CHUNK = 10_000
 
 
 def write_connection(model: type[models.Model]) -> BaseDatabaseWrapper:
-    """Return Django's connection on which the project writes this model."""
+    """Return Django's connection on which the project writes this model.
+
+    Raises RuntimeError while the project is being imported: a call at the top of a module would write a row at every
+    start of every command.
+    """
+    if not apps.ready:
+        raise RuntimeError(
+            "enqueue() or notify() was called while the project was being imported, so every start would write a row: "
+            "call it from a view or another function, not at the top of a module"
+        )
     return connections[router.db_for_write(model)]
 
 

@@ -3,10 +3,12 @@
 import importlib
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from . import logs
 from .config import Config
@@ -154,15 +156,22 @@ def main(context: click.Context, /, log_level: str, keep_finished: int, **option
 
 
 @main.command()
-@click.pass_obj
-def check(config: Config) -> None:
-    """Look for every fault of the configuration, and start nothing."""
-    examined = examine(config, _root())
+@_options
+@click.pass_context
+def check(context: click.Context, /, **given: Any) -> None:
+    """Look for every fault of the configuration, and start nothing. Takes the options before or after its name."""
+    explicit = {
+        name: timedelta(days=value) if name == "keep_finished" else value
+        for name, value in given.items()
+        if name != "log_level" and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    examined = examine(replace(context.obj, **explicit), _root())
     examined.close()
     tell(examined.faults)
-    if examined.faults:
+    if examined.faults or examined.project is None:
         sys.exit(ExitCode.BAD_CONFIGURATION)
-    click.echo("ok: the configuration has no faults")
+    names = ", ".join(examined.project.policies) or "none"
+    click.echo(f"ok: no faults; {len(examined.project.task_names)} tasks, policies: {names}")
 
 
 def _root() -> Any:

@@ -111,6 +111,10 @@ class Senders:
         recorder.delivery_finished(delivery.channel, _label(outcome), time.perf_counter() - began)
         if isinstance(outcome, Paused):
             self._pause(delivery.channel, outcome)
+        elif not isinstance(outcome, Accepted):
+            fields = {"channel": delivery.channel, "delivery": delivery.id, "attempt": delivery.attempt}
+            fields |= {"outcome": _label(outcome), "reason": storable(outcome.reason)}
+            logger.warning("delivery not accepted", extra={"fields": fields})
         return self._judge(delivery, outcome)
 
     def _pause(self, channel: str, outcome: Paused) -> None:

@@ -177,6 +177,7 @@ class TaskLoop:
             with connection.transaction():
                 written = _write(connection, bucket, results)
             del self._results[bucket]
+            _tell_failures([result for result in results if result.task.id in written])
             _count([result for result in results if result.task.id in written])
             if len(written) < len(results):
                 # Reclaimed meanwhile, or our COMMIT succeeded and its reply was lost: either way not ours any more.
@@ -198,6 +199,16 @@ class TaskLoop:
                     "unknown task name: left for newer code", extra={"fields": {"task": name, "ready": count}}
                 )
             recorder.tasks_unknown(sum(count for _, count in unknown))
+
+
+def _tell_failures(results: list[_Result]) -> None:
+    for result in results:
+        if isinstance(result.outcome, Failed):
+            task, dead = result.task, result.label == "dead"
+            fields = {"task": task.name, "id": task.id, "attempt": task.attempt, "of": task.max_attempts}
+            fields["error"] = result.outcome.error
+            event = "task dead" if dead else "task failed: it is tried again"
+            logger.log(logging.ERROR if dead else logging.WARNING, event, extra={"fields": fields})
 
 
 def _count(results: list[_Result]) -> None:

@@ -21,6 +21,21 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_task_that_is_enqueued_while_its_module_is_imported_is_refused(tmp_path: Path) -> None:
+    """Otherwise every command of the project would enqueue another one, and `migrate` would fail."""
+    app = tmp_path / "hasty"
+    app.mkdir()
+    (app / "__init__.py").touch()
+    (app / "tasks.py").write_text(
+        "from pgsupervise.django_app.tasks import task\n\n@task\ndef one() -> None: ...\n\none.enqueue()\n"
+    )
+    settings = SQLITE.replace("sqlite3", "postgresql").replace('["pg', '["hasty", "pg')
+    (tmp_path / "sqlite_settings.py").write_text(settings)
+    ran = run(tmp_path, "django", "check")
+    assert ran.returncode != 0
+    assert "call it from a view or another function" in ran.stderr
+
+
 def test_a_database_other_than_postgresql_is_refused_with_the_cure(tmp_path: Path) -> None:
     (tmp_path / "sqlite_settings.py").write_text(SQLITE)
     for command in (["django", "check"], ["pgsupervise.supervisor", "--metrics-port", "0", "check"]):

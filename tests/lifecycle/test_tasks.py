@@ -49,7 +49,7 @@ def test_each_task_runs_once_and_is_done(start: Start, watch: psycopg.Connection
 
 def test_a_failing_task_is_retried_then_dead_with_its_last_error(start: Start, watch: psycopg.Connection) -> None:
     fail.enqueue(7)
-    start()
+    supervisor = start()
 
     def is_dead() -> bool:
         hurry(watch)
@@ -61,6 +61,10 @@ def test_a_failing_task_is_retried_then_dead_with_its_last_error(start: Start, w
     assert row[:2] == (3, "ValueError: number 7 is not to my taste")
     assert "in fail" in row[2]
     assert watch.execute("SELECT count(*) FROM ledger").fetchone() == (3,)
+    supervisor.logged(
+        r'level=warning .*"task failed: it is tried again" task=tests.project.tasks.fail .* attempt=1 of=3'
+    )
+    supervisor.logged(r'level=error .*"task dead" task=tests.project.tasks.fail .*not to my taste')
 
 
 def test_a_task_that_breaks_its_transaction_does_not_hurt_the_next_one(start: Start, watch: psycopg.Connection) -> None:

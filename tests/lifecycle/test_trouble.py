@@ -1,6 +1,7 @@
 """The database away, a whole machine lost, a bad configuration: what the operator sees and what is kept."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -200,5 +201,16 @@ def test_a_settings_module_that_does_not_exist_is_named() -> None:
 
 
 def test_check_says_ok_and_starts_nothing(db: str) -> None:
-    ran = run_cli("--settings", "tests.settings", "--metrics-port", "0", "check", dsn=db)
-    assert (ran.returncode, ran.stdout) == (0, "ok: the configuration has no faults\n")
+    for words in (
+        ["--settings", "tests.settings", "--metrics-port", "0", "check"],
+        ["check", "--settings", "tests.settings", "--metrics-port", "0"],
+    ):
+        ran = run_cli(*words, dsn=db)
+        assert ran.returncode == 0, ran.stderr
+        assert re.fullmatch(r"ok: no faults; \d+ tasks, policies: hourly, sliding\n", ran.stdout)
+
+
+def test_a_fault_after_check_is_told_too(db: str) -> None:
+    ran = run_cli("--settings", "tests.settings", "check", "--partitions", "0", "--metrics-port", "0", dsn=db)
+    assert ran.returncode == 2
+    assert "--partitions is 0" in ran.stderr

@@ -60,7 +60,7 @@ def kill_own_process(number: int) -> None:
 @task
 def terminate_a_child(number: int) -> None:
     """Fork a child as multiprocessing does, and end it by TERM."""
-    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(3600,))
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
     child.start()
     child.terminate()
     child.join(30)
