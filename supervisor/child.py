@@ -8,7 +8,6 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
-from uuid import UUID
 
 import psycopg
 import setproctitle
@@ -18,11 +17,8 @@ from pgsupervise.partitions.backoff import RECONNECT
 from pgsupervise.partitions.connection import Connection, connect, is_lost
 
 from . import logs
-from .board import BoardRow
-from .config import Config
 from .context import ChildContext
 from .exits import ExitCode
-from .project import Project
 from .signals import SignalInbox, let_go_of_forks, reset_in_child
 
 logger = logging.getLogger(__name__)
@@ -38,46 +34,25 @@ class Closeable(Protocol):
         ...
 
 
-def child_main(
-    serve: Serve,
-    *,
-    config: Config,
-    project: Project,
-    supervisor_id: UUID,
-    parent_pid: int,
-    kind: str,
-    slot: int,
-    board: BoardRow,
-    inherited: Sequence[Closeable] = (),
-) -> None:
+def child_main(serve: Serve, make_context: Callable[..., ChildContext], inherited: Sequence[Closeable]) -> None:
     """Run a child and end the process with its exit code; never returns.
 
-    `inherited` are the parent's sockets and pipes that are none of this child's business: held open here they would
-    outlive the parent, and its successor would find the port in use.
+    `make_context` lacks only the inbox. `inherited` are the parent's sockets and pipes that are none of this child's
+    business: held open here they would outlive the parent, and its successor would find the port in use.
     """
     code: int = ExitCode.ERROR
     try:
         reset_in_child()
         for thing in inherited:
             thing.close()
-        inbox = SignalInbox(signal.SIGTERM, signal.SIGINT)
-        context = ChildContext(
-            config=config,
-            project=project,
-            supervisor_id=supervisor_id,
-            parent_pid=parent_pid,
-            kind=kind,
-            slot=slot,
-            board=board,
-            inbox=inbox,
-        )
+        context = make_context(inbox=SignalInbox(signal.SIGTERM, signal.SIGINT))
         logs.identify(context.name)
         store.identify(context.name)
         setproctitle.setproctitle(f"pgsupervise: {context.name}")
-        inbox.open()
+        context.inbox.open()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal's hang-up is the parent's business
         let_go_of_forks()
-        board.instance = context.id
+        context.board.instance = context.id
         code = serve(context)
     except psycopg.errors.UndefinedTable as error:
         logger.critical(

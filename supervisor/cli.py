@@ -2,7 +2,6 @@
 
 import importlib
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,6 +12,7 @@ from click.core import ParameterSource
 from . import logs
 from .config import Config
 from .exits import ExitCode
+from .options import options
 from .start import examine, start, tell
 
 COMPOSITION_ROOT = "pgsupervise.django_app.composition"
@@ -20,21 +20,6 @@ COMPOSITION_ROOT = "pgsupervise.django_app.composition"
 
 COMMANDS = {"replay": "pgsupervise.django_app.replay.command"}
 """Commands of the Django side: module with an attribute of the command's name."""
-
-
-class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic only in click's newest stubs
-    """A duration in seconds."""
-
-    name = "seconds"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Return a timedelta for a number of seconds."""
-        if isinstance(value, timedelta):
-            return value
-        try:
-            return timedelta(seconds=float(value))
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is not a number of seconds", param, ctx)
 
 
 class LazyGroup(click.Group):
@@ -52,95 +37,15 @@ class LazyGroup(click.Group):
         return super().get_command(ctx, cmd_name)
 
 
-def _options(command: Callable[..., Any]) -> Callable[..., Any]:
-    default = Config()
-    for option in reversed(
-        [
-            click.option(
-                "--partitions",
-                type=int,
-                default=default.partitions,
-                show_default=True,
-                help="Cut the 256 buckets into this many partitions.",
-            ),
-            click.option("--processes", type=int, default=None, help="Worker processes.  [default: one a partition]"),
-            click.option(
-                "--settings",
-                envvar="DJANGO_SETTINGS_MODULE",
-                help="Django settings module.  [env: DJANGO_SETTINGS_MODULE]",
-            ),
-            click.option(
-                "--metrics-host",
-                default=default.metrics_host,
-                show_default=True,
-                help="Address of /metrics and the probes.",
-            ),
-            click.option(
-                "--metrics-port",
-                type=int,
-                default=default.metrics_port,
-                show_default=True,
-                help="Its port; 0 takes any free one.",
-            ),
-            click.option(
-                "--drain-timeout",
-                type=Seconds(),
-                default=default.drain_timeout.total_seconds(),
-                show_default=True,
-                help="Seconds for work in hand after TERM.",
-            ),
-            click.option(
-                "--beat",
-                type=Seconds(),
-                default=default.beat.total_seconds(),
-                show_default=True,
-                help="Seconds between heartbeats.",
-            ),
-            click.option(
-                "--dead-after",
-                type=Seconds(),
-                default=default.dead_after.total_seconds(),
-                show_default=True,
-                help="Seconds of silence after which a worker is dead.",
-            ),
-            click.option(
-                "--senders", type=int, default=default.senders, show_default=True, help="Sending threads a worker."
-            ),
-            click.option(
-                "--poll",
-                type=Seconds(),
-                default=default.poll.total_seconds(),
-                show_default=True,
-                help="Seconds between looks for new work when idle.",
-            ),
-            click.option(
-                "--keep-finished",
-                type=click.IntRange(1, 36500),
-                default=default.keep_finished.days,
-                show_default=True,
-                help="Days that finished tasks are kept.",
-            ),
-            click.option(
-                "--log-level",
-                type=click.Choice(["debug", "info", "warning", "error"]),
-                default="info",
-                show_default=True,
-            ),
-        ]
-    ):
-        command = option(command)
-    return command
-
-
 @click.group(
     cls=LazyGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
-@_options
+@options
 @click.version_option(package_name="pgsupervise")
 @click.pass_context
-def main(context: click.Context, /, log_level: str, keep_finished: int, **options: Any) -> None:
+def main(context: click.Context, /, log_level: str, keep_finished: int, **given: Any) -> None:
     """Run the task queue and notification batcher of a Django project.
 
     \b
@@ -150,13 +55,13 @@ def main(context: click.Context, /, log_level: str, keep_finished: int, **option
       pgsupervise replay activity.csv.gz --window 1d
     """
     logs.configure(log_level)
-    context.obj = Config(keep_finished=timedelta(days=keep_finished), **options)
+    context.obj = Config(keep_finished=timedelta(days=keep_finished), **given)
     if context.invoked_subcommand is None:
         sys.exit(start(context.obj, _root()))
 
 
 @main.command()
-@_options
+@options
 @click.pass_context
 def check(context: click.Context, /, **given: Any) -> None:
     """Look for every fault of the configuration, and start nothing. Takes the options before or after its name."""

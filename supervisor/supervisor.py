@@ -194,9 +194,8 @@ class Supervisor:
             serve, inherited = self._export, []
         if self.deaths.pipe is not None:
             inherited.append(self.deaths.pipe)
-        main = partial(
-            child_main,
-            serve,
+        make_context = partial(
+            ChildContext,
             config=self.config,
             project=self.project,
             supervisor_id=self.id,
@@ -204,8 +203,8 @@ class Supervisor:
             kind=slot.kind,
             slot=slot.number,
             board=slot.board,
-            inherited=inherited,
         )
+        main = partial(child_main, serve, make_context, inherited)
         process = fork.Process(target=main, name=slot.name)
         try:
             with blocked(*_SIGNALS):
