@@ -15,6 +15,7 @@ from pgsupervise.django_app.models import Task
 from pgsupervise.partitions import leases, reclaim, tasks, workers
 from pgsupervise.partitions.rows import ClaimedTask
 from pgsupervise.partitions.states import TaskState
+from pgsupervise.partitions.statements import load
 from pgsupervise.partitions.tasks import EndedTask, FailedTask
 from tests.integration.world import add_task, claim, one, owner_of
 
@@ -203,3 +204,19 @@ def test_two_reclaims_at_once_bring_each_task_back_once(connect: Connect) -> Non
         thread.join()
     assert sum(one_pass.tasks for one_pass in found) == 200
     assert one(connection, "SELECT min(claim_token), max(claim_token) FROM pgsupervise_task") == (2, 2)
+
+
+def test_only_the_token_tells_a_zombie_from_the_heir_and_it_does(connect: Connect) -> None:
+    """The row is IN PROGRESS again: its state alone would let the former holder's writes pass."""
+    connection = connect()
+    owner, epochs = owner_of(connection, 0)
+    add_task(connection, 0)
+    (old,) = claim(connection, owner, epochs[0])
+    assert tasks.give_back_tasks(connection, 0, [old]) == {old.id}
+    (new,) = claim(connection, owner, epochs[0])
+    assert finish(connection, old) == set()
+    assert tasks.retry_tasks(connection, 0, [FailedTask(old, timedelta(0), "x", "y")]) == set()
+    assert tasks.give_back_tasks(connection, 0, [old]) == set()
+    lost = {"ids": [old.id], "tokens": [old.claim_token], "crashes": [1], "errors": ["x"]}
+    assert connection.execute(load("reclaim_tasks"), lost).fetchall() == []
+    assert finish(connection, new) == {new.id}

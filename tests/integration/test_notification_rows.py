@@ -337,3 +337,14 @@ def test_the_tables_refuse_a_producer_that_computes_the_bucket_otherwise(connect
         )
     with pytest.raises(psycopg.errors.CheckViolation):
         connection.execute("INSERT INTO pgsupervise_task (bucket, name, key) VALUES (%s, 't', %s)", [BUCKET ^ 1, ADA])
+
+
+def test_only_the_token_tells_a_stale_answer_from_the_one_that_is_awaited(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    digests(connection, owner, epochs[BUCKET], 1)
+    (old,) = send(connection, owner, epochs[BUCKET])
+    assert deliveries.release_unheld_deliveries(connection, owner, []) == [old.id]
+    (new,) = send(connection, owner, epochs[BUCKET])
+    assert finish(connection, owner, epochs[BUCKET], old, DeliveryState.REFUSED) == set()
+    assert finish(connection, owner, epochs[BUCKET], new, DeliveryState.ACCEPTED) == {new.id}
