@@ -14,8 +14,8 @@ from psycopg.types.json import Jsonb
 from pgsupervise.django_app.models import Task
 from pgsupervise.partitions import leases, reclaim, tasks, workers
 from pgsupervise.partitions.rows import ClaimedTask
-from pgsupervise.partitions.states import TaskState
 from pgsupervise.partitions.statements import load
+from pgsupervise.partitions.states import TaskState
 from pgsupervise.partitions.tasks import EndedTask, FailedTask
 from tests.integration.world import add_task, claim, one, owner_of
 
