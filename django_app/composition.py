@@ -40,7 +40,7 @@ def load(settings_module: str | None) -> Project:
     }
     project = Project(
         conninfo=conninfo(),
-        task_names=task_runner.task_names(),
+        tasks=task_runner.task_specs(),
         run_task=task_runner.run_task,
         policies=policy_specs,
         render=rendering.render,

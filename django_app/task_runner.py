@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextvars import copy_context
 from typing import Any, NoReturn
 
@@ -19,6 +19,7 @@ from psycopg.pq import TransactionStatus
 
 from pgsupervise.partitions.rows import ClaimedTask
 from pgsupervise.supervisor.outcomes import Done, Failed, TaskOutcome
+from pgsupervise.supervisor.project import TaskSpec
 
 from .task_registry import registry
 from .texts import one_line
@@ -30,9 +31,9 @@ MAX_TRACEBACK = 20_000
 IDLE, BROKEN = int(TransactionStatus.IDLE), int(TransactionStatus.UNKNOWN)
 
 
-def task_names() -> Sequence[str]:
-    """Return the names of the tasks that this project can run."""
-    return sorted(registry)
+def task_specs() -> Mapping[str, TaskSpec]:
+    """Return the tasks that this project can run, by name."""
+    return {name: TaskSpec() for name in sorted(registry)}
 
 
 def run_task(claimed: ClaimedTask) -> TaskOutcome:

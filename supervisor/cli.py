@@ -76,7 +76,7 @@ def check(context: click.Context, /, **given: Any) -> None:
     if examined.faults or examined.project is None:
         sys.exit(ExitCode.BAD_CONFIGURATION)
     names = ", ".join(examined.project.policies) or "none"
-    click.echo(f"ok: no faults; {len(examined.project.task_names)} tasks, policies: {names}")
+    click.echo(f"ok: no faults; {len(examined.project.tasks)} tasks, policies: {names}")
 
 
 def _root() -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 
 from pgsupervise.partitions.rows import ClaimedDelivery, ClaimedTask, DueBatch, NewDelivery
@@ -38,11 +39,24 @@ class PolicySpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSpec:
+    """What the processes need to know about a declared task.
+
+    `hard_timeout`: after this long its process is killed, which counts as a failed attempt. `retry_timeout`: whether
+    such a task may be tried again while it has attempts left, or is DEAD at once.
+    """
+
+    hard_timeout: timedelta | None = None
+    retry_timeout: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """Everything of the project that the processes use."""
 
     conninfo: Mapping[str, Any]
-    task_names: Sequence[str]
+    tasks: Mapping[str, TaskSpec]
+    """The tasks that this code can run, by name."""
     run_task: Callable[[ClaimedTask], TaskOutcome]
     policies: Mapping[str, PolicySpec]
     render: Callable[[DueBatch], Sequence[NewDelivery]]

@@ -46,7 +46,7 @@ class TaskLoop:
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
-        self._names = list(context.project.task_names)
+        self._names = list(context.project.tasks)
         self._link = Link(context.project.conninfo, "tasks " + context.name, self._lost, context.config.fence_after / 2)
         self._pace = Pace()
         self._turns: deque[int] = deque()

@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.utils import translation
 
 from pgsupervise.django_app.models import Task
-from pgsupervise.django_app.task_runner import run_task, task_names
+from pgsupervise.django_app.task_runner import run_task, task_specs
 from pgsupervise.django_app.tasks import task
 from pgsupervise.partitions.rows import ClaimedTask
 from pgsupervise.supervisor.outcomes import Done, Failed
@@ -68,7 +68,7 @@ def test_a_task_that_returns_is_done() -> None:
 def test_the_names_are_sorted() -> None:
     for name in ("b.task", "a.task"):
         task(name=name)(lambda: None)
-    names = list(task_names())
+    names = list(task_specs())
     assert names == sorted(names)
     assert {"a.task", "b.task"} <= set(names)
 

@@ -37,7 +37,7 @@ def delivery(number: int = 1, *, attempt: int = 1, recipient: str = "ada", polic
 def pool(channel: Scripted, *, safe: bool = False, may_send: Callable[[], bool] = lambda: True) -> Iterator[Senders]:
     project = Project(
         conninfo={},
-        task_names=[],
+        tasks={},
         run_task=lambda task: pytest.fail("no task here"),
         policies={"p": PolicySpec(rule=RULE), "held": PolicySpec(rule=RULE, resend_unknown=False)},
         render=lambda batch: [],
