@@ -15,13 +15,13 @@ CHUNK = 10_000
 def write_connection(model: type[models.Model]) -> BaseDatabaseWrapper:
     """Return Django's connection on which the project writes this model.
 
-    Raises RuntimeError while the project is being imported: a call at the top of a module would write a row at every
-    start of every command.
+    Raises RuntimeError while the project is being imported: a call at the top of a module would write at every start
+    of every command.
     """
     if not apps.ready:
         raise RuntimeError(
-            "enqueue() or notify() was called while the project was being imported, so every start would write a row: "
-            "call it from a view or another function, not at the top of a module"
+            "enqueue(), notify() or cancel() was called while the project was being imported, so every start would do "
+            "it again: call it from a view or another function, not at the top of a module"
         )
     return connections[router.db_for_write(model)]
 

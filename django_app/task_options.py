@@ -1,8 +1,10 @@
 """How one enqueued task is to be treated."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from .faults import Fault, refuse
 from .texts import check_text, shorten
 from .times import check_aware
 
@@ -20,13 +22,26 @@ class TaskOptions:
     max_attempts: int = 5
 
     def validated(self) -> "TaskOptions":
-        """Return these options. Raises TypeError or ValueError, naming the value and the cure."""
-        check_text(self.key, "key", MAX_KEY)
-        _check_number(self.priority, "priority", SMALLEST, LARGEST)
-        _check_number(self.max_attempts, "max_attempts", 1, LARGEST)
-        if self.run_at is not None and not isinstance(self.run_at, timedelta):
-            check_aware(self.run_at, "run_at", "a timedelta from now")
+        """Return these options. Raises TypeError or ValueError, naming the values and the cures."""
+        refuse(self.faults())
         return self
+
+    def faults(self) -> list[Fault]:
+        """Return all that is wrong, each naming the value and the cure."""
+        checks: list[Callable[[], None]] = [
+            lambda: check_text(self.key, "key", MAX_KEY),
+            lambda: _check_number(self.priority, "priority", SMALLEST, LARGEST),
+            lambda: _check_number(self.max_attempts, "max_attempts", 1, LARGEST),
+        ]
+        if self.run_at is not None and not isinstance(self.run_at, timedelta):
+            checks.append(lambda: check_aware(self.run_at, "run_at", "a timedelta from now"))
+        found: list[Fault] = []
+        for check in checks:
+            try:
+                check()
+            except (TypeError, ValueError) as error:
+                found.append(error)
+        return found
 
 
 def _check_number(value: object, what: str, least: int, most: int) -> None:

@@ -2,42 +2,43 @@
 
 import inspect
 import json
-import logging
 import os
 import sys
-import threading
 import traceback
 from collections.abc import Mapping
 from contextvars import copy_context
+from datetime import timedelta
+from types import TracebackType
 from typing import Any, NoReturn
 
 from asgiref.sync import async_to_sync
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.signals import connection_created
-from django.dispatch import receiver
-from psycopg.pq import TransactionStatus
 
 from pgsupervise.partitions.rows import ClaimedTask
 from pgsupervise.supervisor.outcomes import Done, Failed, TaskOutcome
 from pgsupervise.supervisor.project import TaskSpec
 
+from .soft_timeout import await_within, call_within
+from .task_connections import cut_statements_off, tidy_connections
 from .task_registry import registry
 from .texts import one_line
 
-logger = logging.getLogger(__name__)
 MAX_ERROR = 1000
 MAX_TRACEBACK = 20_000
-# As plain numbers: comparing with an enum's members takes several times longer.
-IDLE, BROKEN = int(TransactionStatus.IDLE), int(TransactionStatus.UNKNOWN)
 
 
 def task_specs() -> Mapping[str, TaskSpec]:
     """Return the tasks that this project can run, by name."""
-    return {name: TaskSpec() for name in sorted(registry)}
+    return {
+        name: TaskSpec(hard_timeout=task.limits.hard_timeout, retry_timeout=task.limits.retry_timeout)
+        for name, task in sorted(registry.items())
+    }
 
 
 def run_task(claimed: ClaimedTask) -> TaskOutcome:
     """Call the task's function in the calling thread. What it returns is dropped, what it raises is `Failed`.
+
+    A task's soft timeout is watched here: that of an async task in any thread, that of another one in the process's
+    main thread only, since no other can be interrupted.
 
     A process that the task forked, and that returns from the task as its parent does, ends here.
     """
@@ -49,7 +50,7 @@ def run_task(claimed: ClaimedTask) -> TaskOutcome:
         # A task that exits or is interrupted has failed by itself: the worker and the tasks behind it have not.
         failed = Failed(error=_summary(error), traceback=_history(error))
     # After the exception is gone, and with it the frames whose blocks end by being collected.
-    left_open = _tidy_connections()
+    left_open = tidy_connections()
     return failed or (_left_open(left_open) if left_open else Done())
 
 
@@ -59,18 +60,26 @@ def _call(claimed: ClaimedTask) -> None:
         raise LookupError(f"no task is named {claimed.name!r} here: deploy the code that declares it to this worker")
     args, kwargs = _decode("args", claimed.args_json), _decode("kwargs", claimed.kwargs_json)
     worker = os.getpid()
+    soft = task.limits.soft_timeout
     try:
-        result: Any = task.function(*args, **kwargs)
+        result: Any
+        if soft is None:
+            result = task.function(*args, **kwargs)
+        else:
+            result = call_within(soft, cut_statements_off, task.function, args, kwargs)
         if inspect.iscoroutine(result):
-            async_to_sync(_finish)(result, worker)
+            async_to_sync(_finish)(result, worker, soft)
     finally:
         if os.getpid() != worker:
             _end_fork(sys.exception())
 
 
-async def _finish(coroutine: Any, worker: int) -> None:
+async def _finish(coroutine: Any, worker: int, soft: timedelta | None) -> None:
     try:
-        await coroutine
+        if soft is None:
+            await coroutine
+        else:
+            await await_within(soft, coroutine)
     finally:
         # A fork has this thread, the event loop's, and no other: nobody would fetch the result in `_call`.
         if os.getpid() != worker:
@@ -94,57 +103,6 @@ def _end_fork(error: BaseException | None) -> NoReturn:
         os._exit(status)
 
 
-class _Opened(threading.local):
-    """The connections that this thread has opened: Django's own list of them takes longer than a small task."""
-
-    def __init__(self) -> None:
-        self.connections: list[BaseDatabaseWrapper] = []
-
-
-_opened = _Opened()
-
-
-@receiver(connection_created)
-def _remember(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-    if connection not in _opened.connections:
-        _opened.connections.append(connection)
-
-
-def _tidy_connections() -> list[str]:
-    """Close connections that do not serve the next task as they are; return the aliases with an open transaction."""
-    return [connection.alias for connection in _opened.connections if _tidy(connection)]
-
-
-def _tidy(connection: BaseDatabaseWrapper) -> bool:
-    left_open = False
-    try:
-        status = _transaction_status(connection)
-        if connection.in_atomic_block or status != IDLE:
-            # Whether a transaction broke with the connection is for the task to have noticed.
-            left_open = connection.in_atomic_block or status != BROKEN
-            # Inside a block close() keeps the connection for the block's end, which never comes. What else there is
-            # of the block, connect() resets.
-            connection.in_atomic_block = connection.closed_in_transaction = False
-            connection.close()
-        else:
-            connection.close_if_unusable_or_obsolete()
-    except BaseException as error:  # the task has ended: nothing about its connections is worth the worker
-        connection.connection = None
-        logger.warning(
-            "a connection could not be tidied: dropped",
-            extra={"fields": {"database": connection.alias, "error": type(error).__name__}},
-        )
-    return left_open
-
-
-def _transaction_status(connection: BaseDatabaseWrapper) -> int:
-    """Return what libpq knows without asking the server. Only Django's own state tells it for other databases."""
-    if connection.connection is None or connection.vendor != "postgresql":
-        return IDLE
-    status: int = connection.connection.pgconn.transaction_status
-    return status
-
-
 def _left_open(aliases: list[str]) -> Failed:
     error = (
         f"the task left a transaction open on {', '.join(map(repr, aliases))}: its writes were rolled back; "
@@ -164,13 +122,18 @@ def _summary(error: BaseException) -> str:
 
 def _history(error: BaseException) -> str:
     try:
-        # The first two frames are ours and the same for every task.
-        frames = error.__traceback__
-        for _ in range(2):
-            frames = frames.tb_next if frames is not None and frames.tb_next is not None else frames
+        frames = _frames_of_task(error.__traceback__)
         return _storable("".join(traceback.format_exception(type(error), error, frames)))[-MAX_TRACEBACK:]
     except BaseException:  # formatting asks the exception for its notes, causes and message
         return "(its traceback cannot be shown)"
+
+
+def _frames_of_task(frames: TracebackType | None) -> TracebackType | None:
+    """Return the traceback without its first frames, which are ours and the same for every task."""
+    ours = (run_task.__code__, _call.__code__, call_within.__code__)
+    while frames is not None and frames.tb_next is not None and frames.tb_frame.f_code in ours:
+        frames = frames.tb_next
+    return frames
 
 
 def _storable(text: str) -> str:

@@ -8,6 +8,8 @@
     send_invoice.enqueue(42)                                    # rolled back with the caller, or run after commit
     send_invoice.using(key="customer-7", run_at=timedelta(hours=1)).enqueue(42)
     send_invoice.enqueue_many((pk,) for pk in order_ids)
+
+`cancel(id)` asks for the end of one that was enqueued; timeouts of `@task` end one that runs for too long.
 """
 
 import functools
@@ -18,10 +20,16 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from . import jsonvalues
 from .call_shape import CallShape
+from .cancelling import cancel
 from .enqueueing import copy_tasks, insert_task
+from .faults import refuse
+from .soft_timeout import SoftTimeoutError
+from .task_limits import OnTimeout, TaskLimits
 from .task_options import MAX_KEY, TaskOptions
 from .task_registry import default_name, register
 from .texts import check_text, shorten
+
+__all__ = ["SoftTimeoutError", "TaskFunction", "cancel", "task"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,12 +40,18 @@ class TaskFunction(Generic[P, R]):
     """A function with its name among the tasks. Calling it runs the function here and now, without a queue."""
 
     def __init__(
-        self, function: Callable[P, R], name: str, options: TaskOptions, shape: CallShape | None = None
+        self,
+        function: Callable[P, R],
+        name: str,
+        options: TaskOptions,
+        limits: TaskLimits,
+        shape: CallShape | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.name = name
-        self.options = options.validated()
+        self.options = options
+        self.limits = limits
         self.shape = shape or CallShape(function)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -62,7 +76,8 @@ class TaskFunction(Generic[P, R]):
         """
         given = {"key": key, "priority": priority, "run_at": run_at, "max_attempts": max_attempts}
         changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        return TaskFunction(self.function, self.name, replace(self.options, **changes), self.shape)
+        options = replace(self.options, **changes).validated()
+        return TaskFunction(self.function, self.name, options, self.limits, self.shape)
 
     def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> int:
         """Write one task in the caller's transaction and return its id.
@@ -123,21 +138,45 @@ class TaskFunction(Generic[P, R]):
 def task(function: Callable[P, R], /) -> TaskFunction[P, R]: ...
 @overload
 def task(
-    *, max_attempts: int = 5, priority: int = 0, name: str | None = None
+    *,
+    max_attempts: int = 5,
+    priority: int = 0,
+    name: str | None = None,
+    soft_timeout: timedelta | None = None,
+    hard_timeout: timedelta | None = None,
+    on_timeout: OnTimeout | None = None,
 ) -> Callable[[Callable[P, R]], TaskFunction[P, R]]: ...
 def task(
-    function: Callable[..., Any] | None = None, /, *, max_attempts: int = 5, priority: int = 0, name: str | None = None
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    max_attempts: int = 5,
+    priority: int = 0,
+    name: str | None = None,
+    soft_timeout: timedelta | None = None,
+    hard_timeout: timedelta | None = None,
+    on_timeout: OnTimeout | None = None,
 ) -> Any:
     """Declare a function as a task, bare or with options; its name is `module.qualname` unless given.
 
     Workers find the function by that name, so a lambda, a nested function or one of a script (`__main__`) needs a
-    `name` and must be declared whenever a worker imports the project. Raises ValueError otherwise, and when two
-    functions have one name.
+    `name` and must be declared whenever a worker imports the project.
+
+    `soft_timeout` and `hard_timeout` (up to 30 days, None is no limit) bound each run of the task. At the soft one
+    SoftTimeoutError is raised in it, which it may catch; an async task meets it at its next `await`. At the hard one,
+    the longer one, its process is killed, which is a failed attempt: by `on_timeout` the task is tried again as long
+    as it has attempts left ("retry", the default) or is DEAD at once ("dead").
+
+    Raises TypeError or ValueError for options that cannot be, naming all of them, and ValueError when two functions
+    have one name or no worker could find the function.
     """
     options = TaskOptions(max_attempts=max_attempts, priority=priority)
+    limits = TaskLimits(soft_timeout=soft_timeout, hard_timeout=hard_timeout, on_timeout=on_timeout)
 
     def declare(declared: Callable[..., Any]) -> TaskFunction[..., Any]:
-        return register(TaskFunction(declared, name or default_name(declared), options))
+        known_as = name or default_name(declared)
+        refuse([*options.faults(), *limits.faults()], f"task {shorten(known_as)}")
+        return register(TaskFunction(declared, known_as, options, limits))
 
     return declare if function is None else declare(function)
 

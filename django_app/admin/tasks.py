@@ -56,6 +56,7 @@ class TaskAdmin(ReadOnlyAdmin):
         "attempt",
         moment("run_at", "due"),
         linked("claimed_by", Worker),
+        moment("cancel_requested_at"),
         shortened("error"),
     )
     list_filter = (LiveStateFilter, TaskNameFilter, ClaimLink)

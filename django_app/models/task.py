@@ -57,6 +57,7 @@ class Task(TaskColumns):
     claim_token = models.BigIntegerField(default=0, db_default=0, editable=False)
     claimed_by = models.UUIDField(null=True, editable=False)
     claimed_at = models.DateTimeField(null=True, editable=False)
+    cancel_requested_at = models.DateTimeField(null=True, editable=False, help_text="When `cancel()` asked to end it.")
 
     class Meta:
         constraints = [
@@ -79,6 +80,7 @@ class Task(TaskColumns):
             models.Index("bucket", "priority", "id", name="pgsupervise_task_ready", condition=Q(state=TaskState.READY)),
             models.Index("bucket", "run_at", name="pgsupervise_task_scheduled", condition=Q(state=TaskState.SCHEDULED)),
             models.Index("claimed_by", name="pgsupervise_task_claimed", condition=Q(state=TaskState.IN_PROGRESS)),
+            models.Index("id", name="pgsupervise_task_cancel", condition=Q(cancel_requested_at__isnull=False)),
         ]
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from pgsupervise.django_app.admin import changelist
 from pgsupervise.django_app.admin.times import duration
 from pgsupervise.django_app.models import Batch, Delivery, Event, FinishedTask, InboxMessage, Lease, Task, Worker
+from pgsupervise.django_app.tasks import cancel
 from pgsupervise.partitions.states import BatchState, DeliveryState, EventState, TaskState
 
 ADMIN = "/admin/pgsupervise/"
@@ -251,6 +252,26 @@ def test_a_filter_without_an_index_looks_at_the_newest_rows(root: Client, monkey
     Task.objects.bulk_create([Task(name="a" if number % 2 else "b") for number in range(20)])
     assert shown(root, "task/?name=a") == [20, 18, 16, 14, 12]
     assert shown(root, "task/?name=a&q=2") == [2], "a search finds older ones too"
+
+
+def test_a_task_that_is_to_be_cancelled_is_shown_as_such(root: Client) -> None:
+    waiting, other = Task.objects.create(name="a"), Task.objects.create(name="a")
+    assert cancel(waiting.pk)
+    listed = root.get(f"{ADMIN}task/").content.decode()
+    assert "Cancel requested" in listed
+    assert re.findall(r"field-cancel_requested[^>]*>(?:<span[^>]*>)?[^<]*(ago|-)<", listed) == ["-", "ago"]
+    for task, words in ((waiting, str(timezone.now().year)), (other, "-")):
+        page = root.get(f"{ADMIN}task/{task.pk}/change/").content.decode()
+        shown_as = re.search(r'field-cancel_requested_at.*?class="readonly">(.*?)</div>', page, re.DOTALL)
+        assert shown_as is not None
+        assert words in shown_as[1]
+
+
+def test_cancelled_tasks_have_a_filter(root: Client) -> None:
+    for number, state in enumerate((TaskState.DONE, TaskState.CANCELLED, TaskState.DEAD)):
+        finished(id=number, state=state)
+    assert shown(root, "finishedtask/?state=CANCELLED") == [1]
+    assert b"?state=CANCELLED" in root.get(f"{ADMIN}finishedtask/").content
 
 
 def test_a_task_that_has_ended_is_shown_where_it_has_gone(root: Client) -> None:

@@ -118,6 +118,12 @@ def test_options_are_checked_with_value_and_cure(
         task(double).using(**options)  # type: ignore[arg-type]  # wrong on purpose
 
 
+def test_all_faults_of_the_options_are_told_at_once() -> None:
+    with pytest.raises(ValueError, match=r"^key is 'a\\nb': .*; priority is 40000: .*; max_attempts is 0: ") as refused:
+        task(double).using(key="a\nb", priority=40000, max_attempts=0)
+    assert "\n" not in str(refused.value)
+
+
 def test_the_widest_options_are_accepted() -> None:
     declared = task(double)
     for priority in (-32768, 32767):
