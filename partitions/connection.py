@@ -1,11 +1,15 @@
 """Connections of the processes: named for what they do, and soon aware of a peer that is gone."""
 
-from collections.abc import Mapping
-from typing import Any
+import time
+from collections.abc import Generator, Mapping
+from typing import Any, TypeVar
 
 import psycopg
+from psycopg.abc import PQGen
+from psycopg.waiting import Ready, Wait
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+Result = TypeVar("Result")
 
 # A server that goes down, crashes, starts or closes an idle session, or that has no place for one more.
 _LOST_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "53300"})
@@ -13,11 +17,46 @@ _PASSING_STATES = frozenset({"55P03", "57014"})
 _PASSING_CLASSES = frozenset({"40", "53"})
 
 
-def connect(conninfo: Mapping[str, Any], role: str, *, patience_seconds: int = 5) -> Connection:
+class _NoAnswerError(psycopg.OperationalError):
+    """Whether the statement has had its effect is not known."""
+
+
+class _Impatient(psycopg.Connection[tuple[Any, ...]]):
+    """Gives up waiting for an answer: a proxy on the way may take what is sent and never answer, and TCP is content."""
+
+    answer_seconds = float("inf")
+
+    def wait(self, gen: PQGen[Result], *args: Any, **kwargs: Any) -> Result:
+        """Drive a statement, as psycopg's own does, until it is answered or time is up."""
+        try:
+            return super().wait(_until(gen, time.monotonic() + self.answer_seconds), *args, **kwargs)
+        except _NoAnswerError:
+            self.close()  # or the end of an open transaction would wait for an answer too
+            raise
+
+
+def _until(gen: PQGen[Result], deadline: float) -> Generator[Wait, Ready | int, Result]:
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            # Nothing is ready only when the interval is over, so a quick answer never costs a look at the clock.
+            if not ready and time.monotonic() >= deadline:
+                raise _NoAnswerError("no answer in time: the connection is given up")
+            wanted = gen.send(ready)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+
+
+def connect(
+    conninfo: Mapping[str, Any], role: str, *, patience_seconds: int = 5, answer_seconds: float = float("inf")
+) -> Connection:
     """Open an autocommit connection; `role` shows in pg_stat_activity.
 
-    `patience_seconds` bounds connecting and how long sent data may stay unacknowledged over TCP. Raises
-    psycopg.OperationalError when the database is down, unreachable or refuses the login.
+    `patience_seconds` bounds connecting and how long sent data may stay unacknowledged over TCP, `answer_seconds` how
+    long a statement may take: beyond it psycopg.OperationalError is raised and the connection is of no more use. Raises
+    psycopg.OperationalError too when the database is down, unreachable or refuses the login.
     """
     settings = {
         "connect_timeout": max(2, patience_seconds),
@@ -28,7 +67,9 @@ def connect(conninfo: Mapping[str, Any], role: str, *, patience_seconds: int = 5
         **conninfo,
         "application_name": f"pgsupervise {role}",
     }
-    return psycopg.connect(autocommit=True, **settings)
+    connection = _Impatient.connect(autocommit=True, **settings)
+    connection.answer_seconds = answer_seconds
+    return connection
 
 
 def is_lost(error: BaseException) -> bool:

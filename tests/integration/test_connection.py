@@ -1,0 +1,24 @@
+"""A connection that is not answered is given up, whatever the network does."""
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from pgsupervise.partitions.connection import connect, is_lost
+
+
+def test_a_statement_without_an_answer_is_given_up_and_the_connection_with_it(db: str) -> None:
+    connection = connect(conninfo_to_dict(db), "test", answer_seconds=0.3)
+    with pytest.raises(psycopg.OperationalError, match="no answer in time") as caught, connection.transaction():
+        connection.execute("SELECT pg_sleep(30)")
+    assert is_lost(caught.value)
+    assert connection.closed
+
+
+def test_answers_within_the_time_are_not_disturbed(db: str) -> None:
+    with connect(conninfo_to_dict(db), "test", answer_seconds=5) as connection:
+        assert connection.execute("SELECT pg_sleep(0.3), 1").fetchone() == ("", 1)
+        rows = connection.execute("SELECT n, repeat('x', 1000) FROM generate_series(1, 20000) n").fetchall()
+        assert len(rows) == 20000
+        with connection.pipeline():
+            assert connection.execute("SELECT 2").fetchone() == (2,)
