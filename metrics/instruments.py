@@ -18,7 +18,7 @@ Instrument = TypeVar("Instrument", bound=MetricWrapperBase)
 
 TaskEnd = Literal["done", "retried", "dead"]
 SendEnd = Literal["accepted", "not_sent", "refused", "paused", "unknown"]
-Write = Literal["finish", "release", "flush", "delivery"]
+Write = Literal["finish", "release", "flush", "delivery", "beat"]
 Claim = Literal["task", "delivery"]
 Cause = Literal["exit", "silence", "lost_reply"]
 LeaseChange = Literal["acquired", "released", "lost"]

@@ -1,17 +1,21 @@
 """What ended processes left behind: made ready again, or buried when it has killed too many workers."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from .backoff import TASK_RETRY
 from .connection import Connection
 from .rows import ClaimedTask
 from .statements import load
 from .states import DeliveryState, TaskState
-from .tasks import EndedTask, finish_tasks
+from .tasks import EndedTask, FailedTask, finish_tasks, retry_tasks
 
 POISON_LIMIT = 3
 """A task that was running when this many workers died is DEAD: it is taken to be the cause."""
+
+TIMEOUT = "timeout"
+"""Why a worker ended that its parent killed because of the task in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +25,34 @@ class LostTask:
     id: int
     bucket: int
     claim_token: int
+    name: str
+    attempt: int
+    max_attempts: int
     crashes: int
     was_running: bool
     reason: str
 
     @property
+    def timed_out(self) -> bool:
+        """Whether its worker was killed because of it: that is a failed attempt, not a crash."""
+        return self.was_running and self.reason == TIMEOUT
+
+    @property
+    def is_poison(self) -> bool:
+        """Whether it has cost as many workers as a task may."""
+        return self.was_running and not self.timed_out and self.crashes + 1 >= POISON_LIMIT
+
+    @property
     def error(self) -> str:
         """The cause of death, as it is kept on the task."""
+        if self.timed_out:
+            return "killed: it ran longer than its hard timeout"
         return f"its worker ended: {self.reason}"
+
+    def claimed(self) -> ClaimedTask:
+        """Return it as its worker held it, without the arguments."""
+        attempts = self.attempt, self.max_attempts, self.crashes
+        return ClaimedTask(self.id, self.bucket, self.claim_token, self.name, "[]", "{}", *attempts, key="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,54 +61,76 @@ class Reclaimed:
 
     tasks: int = 0
     poisoned: int = 0
+    timed_out: int = 0
     deliveries: int = 0
     unknown_deliveries: int = 0
 
 
 def reclaim(
-    connection: Connection, *, safe_channels: Sequence[str], resend_policies: Sequence[str], limit: int = 1000
+    connection: Connection,
+    *,
+    safe_channels: Sequence[str],
+    resend_policies: Sequence[str],
+    dead_on_timeout: Collection[str] = (),
+    limit: int = 1000,
 ) -> Reclaimed:
-    """Reclaim a bounded number of tasks and all deliveries of ended processes.
+    """Reclaim up to `limit` tasks and deliveries each of ended processes, in one transaction.
 
-    Safe to run by anyone, at any time and side by side: each row is matched by (id, state, claim token), so the
-    first of two reclaims, or a late finish, wins and the other one changes nothing.
+    `dead_on_timeout`: the tasks that are not tried again after a hard timeout. Safe to run by anyone, at any time and
+    side by side: each row stays locked from the look at its owner until its fate is written, and is matched by (id,
+    state, claim token), so the first of two reclaims, or a late finish, wins and the other one changes nothing.
     """
-    lost = [LostTask(*row) for row in connection.execute(load("lost_tasks"), {"limit": limit})]
-    poisoned = [task for task in lost if task.was_running and task.crashes + 1 >= POISON_LIMIT]
-    others = [task for task in lost if task not in poisoned]
-    buried = sum(_bury(connection, bucket, tasks) for bucket, tasks in _by_bucket(poisoned).items())
-    rows = connection.execute(
-        load("reclaim_tasks"),
-        {
+    with connection.transaction():
+        lost = [LostTask(*row[:-1]) for row in connection.execute(load("lost_tasks"), {"limit": limit})]
+        timed_out = [task for task in lost if task.timed_out]
+        poisoned = [task for task in lost if task.is_poison]
+        others = [task for task in lost if not task.timed_out and not task.is_poison]
+        parameters = {
             "ids": [t.id for t in others],
             "tokens": [t.claim_token for t in others],
             "crashes": [int(t.was_running) for t in others],
             "errors": [t.error for t in others],
-        },
-    ).fetchall()
+        }
+        ready = connection.execute(load("reclaim_tasks"), parameters).fetchall()
+        given_up = _by_bucket(poisoned, lambda bucket, tasks: _bury(connection, bucket, tasks))
+        late = _by_bucket(timed_out, lambda bucket, tasks: _time_out(connection, bucket, tasks, dead_on_timeout))
     deliveries = connection.execute(
-        load("reclaim_deliveries"), {"safe_channels": list(safe_channels), "resend_policies": list(resend_policies)}
+        load("reclaim_deliveries"),
+        {"safe_channels": list(safe_channels), "resend_policies": list(resend_policies), "limit": limit},
     ).fetchall()
     unknown = sum(1 for _, state in deliveries if state == DeliveryState.UNKNOWN)
-    return Reclaimed(len(rows), buried, len(deliveries), unknown)
+    return Reclaimed(len(ready), given_up, late, len(deliveries), unknown)
 
 
-def _by_bucket(tasks: Sequence[LostTask]) -> dict[int, list[LostTask]]:
+def _by_bucket(tasks: Iterable[LostTask], write: Callable[[int, list[LostTask]], int]) -> int:
     grouped = defaultdict(list)
     for task in tasks:
         grouped[task.bucket].append(task)
-    return grouped
+    return sum(write(bucket, found) for bucket, found in grouped.items())
 
 
 def _bury(connection: Connection, bucket: int, tasks: Sequence[LostTask]) -> int:
+    number = f"{POISON_LIMIT}rd"
     ended = [
         EndedTask(
-            ClaimedTask(task.id, bucket, task.claim_token, "", "[]", "{}", 0, 0, task.crashes, ""),
+            task.claimed(),
             TaskState.DEAD,
-            error=f"{task.error}; that was the {POISON_LIMIT}rd worker in a row",
+            error=f"{task.error}; that was the {number} worker in a row",
             crashes=1,
         )
         for task in tasks
     ]
-    with connection.transaction():
-        return len(finish_tasks(connection, bucket, ended))
+    return len(finish_tasks(connection, bucket, ended))
+
+
+def _time_out(connection: Connection, bucket: int, tasks: Sequence[LostTask], dead_on_timeout: Collection[str]) -> int:
+    final = [task for task in tasks if task.attempt >= task.max_attempts or task.name in dead_on_timeout]
+    again = [task for task in tasks if task not in final]
+    written: set[int] = set()
+    if final:
+        ended = [EndedTask(task.claimed(), TaskState.DEAD, error=task.error, traceback="") for task in final]
+        written |= finish_tasks(connection, bucket, ended)
+    if again:
+        failed = [FailedTask(task.claimed(), TASK_RETRY.delay(task.attempt), task.error, "") for task in again]
+        written |= retry_tasks(connection, bucket, failed)
+    return len(written)

@@ -15,15 +15,19 @@ from pgsupervise.partitions import leases, workers
 from pgsupervise.partitions.buckets import partition_of
 
 from .context import WorkerContext
+from .deadlines import LOCK_SECONDS, Deadlines
 from .exits import ExitCode
-from .link import Link
 from .share import targets
 
 logger = logging.getLogger(__name__)
-SIGNAL_SECONDS = 0.5
-"""How often signals are looked for: the main thread does so only between two tasks, and a task may take an hour."""
+SIGNAL_SECONDS = 0.25
+"""How often signals, deadlines and changes are looked for: the main thread does so only between two tasks."""
+ORPHAN_SHARE = 0.8
+"""Of the time-to-dead: so long after its parent's end a child may go on with the task in hand."""
 UNSETTLED_SECONDS = 0.1
 """How often the leases are looked at while what is owned is not yet what should be owned."""
+SETTLING_SECONDS = 10.0
+"""For so long: then what is missing waits for somebody's long task."""
 
 
 class Beat(threading.Thread):
@@ -34,9 +38,13 @@ class Beat(threading.Thread):
         self._context = context
         self._ownership = context.ownership
         self._wake = threading.Event()
-        self._link = Link(context.project.conninfo, "beat " + context.name, self._pause, context.config.fence_after / 2)
+        self._link = context.link("beat", self._pause, context.config.fence_after.total_seconds() / 2)
+        self._deadlines = Deadlines(context)
+        self._changes = -1
+        self._leave_until: float | None = None
         self._shown = ""
         self._settled = False
+        self._settled_at = time.monotonic()
         self._next_beat = 0.0
         self._stand_in_from = time.monotonic() + context.config.beat.total_seconds()
 
@@ -44,15 +52,15 @@ class Beat(threading.Thread):
         """Beat until the worker has drained, then give everything back."""
         while not self._context.work_ended.is_set():
             self._context.take_signals()
-            if os.getppid() != self._context.parent_pid and not self._context.draining.is_set():
-                logger.warning("the supervisor is gone: draining")
-                self._context.drain()
+            self._look_for_parent()
             if self._is_due():
                 self._settled = False
                 with self._link.guard():
                     self._beat_if_due()
                     self._settled = self._look_after_leases()
                     self._show_buckets()
+            with self._link.guard():
+                self._deadlines.look(self._link)
             self._wake.wait(min(SIGNAL_SECONDS, self._pause_until_next()))
             self._wake.clear()
         with self._link.guard():
@@ -73,12 +81,36 @@ class Beat(threading.Thread):
         recorder.beat_failed()
         self._context.work_ended.wait(seconds)
 
+    def _look_for_parent(self) -> None:
+        """Drain where the supervisor is gone: nobody would kill a stuck task, and others take it for dead soon."""
+        if os.getppid() == self._context.parent_pid:
+            return
+        now = time.monotonic()
+        if self._leave_until is None:
+            logger.warning("the supervisor is gone: draining")
+            self._leave_until = now + ORPHAN_SHARE * self._context.config.dead_after.total_seconds()
+            self._context.drain()
+        if now >= self._leave_until:
+            logger.error("the supervisor is gone and a task does not end: ending with it")
+            with self._link.guard():
+                self._say_last_words()
+                workers.bury_worker(self._link.connection, self._context.id, "orphaned", None)
+            os._exit(ExitCode.ORPHANED)
+
     def _is_due(self) -> bool:
-        return not self._settled or self._context.draining.is_set() or time.monotonic() >= self._next_beat
+        if self._changes != self._context.common.changes or self._ownership.idle_leaving():
+            self._settled = False
+        now = time.monotonic()
+        if self._settled:
+            self._settled_at = now
+        return not self._settled or self._context.draining.is_set() or now >= self._next_beat
 
     def _pause_until_next(self) -> float:
-        until_beat = max(0.0, self._next_beat - time.monotonic())
-        return until_beat if self._settled else min(UNSETTLED_SECONDS, until_beat)
+        now = time.monotonic()
+        until_beat = max(0.0, self._next_beat - now)
+        if self._deadlines.is_near or (not self._settled and now - self._settled_at < SETTLING_SECONDS):
+            return min(UNSETTLED_SECONDS, until_beat)
+        return until_beat
 
     def _beat_if_due(self) -> None:
         sent_at = time.monotonic()
@@ -93,6 +125,7 @@ class Beat(threading.Thread):
         )
         if not alive:
             self._end_as_dead()
+        self._deadlines.ask_for_cancelled(self._link)
         self._ownership.renewed(sent_at)
         context.board.beat(sent_at)
         recorder.beat()
@@ -101,26 +134,36 @@ class Beat(threading.Thread):
     def _end_as_dead(self) -> None:
         # Our tasks and buckets are somebody else's by now. Python offers no way to stop a task in another thread, so
         # the process ends; nothing it could still write would pass the fences.
+        recorder.stale_writes("beat", 1)
         logger.error("declared dead by others: ending", extra={"fields": {"instance": self._context.id}})
+        self._say_last_words()
         os._exit(ExitCode.FENCED)
+
+    def _say_last_words(self) -> None:
+        """Write down what the main loop has finished: where others have taken over it is refused, and counted."""
+        self._context.results.write(self._link.connection, LOCK_SECONDS)
 
     def _look_after_leases(self) -> bool:
         """Move towards the goal by one step; return whether it is reached."""
         connection, me = self._link.connection, self._context.id
+        self._changes = self._context.common.changes
         now = leases.all_leases(connection)
         self._notice_changes({lease.bucket: lease.epoch for lease in now if lease.owner == me})
         self._release(self._ownership.idle_leaving())
         if self._context.draining.is_set():
             self._ownership.let_go(self._ownership.owned())
             return False
-        goal = targets(workers.live_workers(connection, self._context.config.dead_after))
+        live = workers.live_workers(connection, self._context.config.dead_after)
+        self._context.board.has_peers = any(worker.supervisor != self._context.supervisor_id for worker in live)
+        goal = targets(live)
         mine = {bucket for bucket, owner in goal.items() if owner == me and self._may_take(bucket)}
         owned = set(self._ownership.owned())
         self._hand_over(owned - mine, goal)
         missing = mine - owned
         if missing:
             self._acquire(missing & {lease.bucket for lease in now if lease.owner is None})
-        return set(self._ownership.owned()) == mine
+        kept = self._ownership.leaving() - self._ownership.idle_leaving()
+        return set(self._ownership.owned()) - kept == mine
 
     def _may_take(self, bucket: int) -> bool:
         """Return whether to take a bucket: just after the start the other slots are only late, not away."""
@@ -141,9 +184,13 @@ class Beat(threading.Thread):
         self._ownership.adopt(found)
 
     def _hand_over(self, unwanted: Collection[int], goal: dict[int, UUID]) -> None:
-        """Begin to let one partition go; the next one follows when this one is released."""
-        if self._ownership.leaving() or not unwanted:
+        """Begin to let one partition go; the next one follows when this one is released.
+
+        A bucket whose task takes long follows when the task has ended: it keeps neither its partition nor the others.
+        """
+        if self._ownership.idle_leaving() or not unwanted:
             return
+        unwanted = set(unwanted) - self._ownership.leaving()
         by_partition = self._by_partition(bucket for bucket in unwanted if bucket in goal)
         if by_partition:
             self._ownership.let_go(by_partition[min(by_partition)])
@@ -153,6 +200,7 @@ class Beat(threading.Thread):
         if idle:
             released = leases.release_leases(self._link.connection, self._context.id, idle)
             self._ownership.forget(idle)
+            self._context.common.changed()
             recorder.leases_changed("released", len(released))
             logger.info("leases released", extra={"fields": {"buckets": _spans(released)}})
 

@@ -3,12 +3,32 @@
 import mmap
 import struct
 import time
+from enum import IntEnum
+from typing import NamedTuple
 from uuid import UUID
 
-_ROW = 64
+_ROW = 128
 _INT = struct.Struct("=q")
 _FLOAT = struct.Struct("=d")
-_BOOTED, _RUNNING, _BEAT, _INSTANCE = 0, 8, 16, 24
+_RUN = struct.Struct("=qqd")
+_DOOM = struct.Struct("=qq")
+_BOOTED, _BEAT, _INSTANCE, _RUNNING, _PREPARING, _DOOMED, _PEERS, _CHANGES = 0, 8, 16, 32, 56, 64, 80, 88
+
+
+class Doom(IntEnum):
+    """Why a running task has to be ended with its process."""
+
+    TIMEOUT = 1
+    CANCELLED = 2
+
+
+class Run(NamedTuple):
+    """The run of a task: `task` is 0 between two runs, `number` counts the process's runs from 1, `deadline` is the
+    monotonic time at which it must have ended, 0 for none."""
+
+    task: int
+    number: int
+    deadline: float
 
 
 class Board:
@@ -24,7 +44,7 @@ class Board:
 
     @property
     def parent(self) -> "BoardRow":
-        """The parent's own row; only its beat is used."""
+        """The parent's own row: its beat, and the count of changes in who owns what."""
         return self.row(self._slots)
 
 
@@ -34,6 +54,7 @@ class BoardRow:
     def __init__(self, memory: mmap.mmap, offset: int) -> None:
         self._memory = memory
         self._offset = offset
+        self._runs = 0
 
     def clear(self) -> None:
         """Forget the former child, before the next one is forked."""
@@ -58,18 +79,64 @@ class BoardRow:
     def instance(self, value: UUID) -> None:
         self._put(_INSTANCE, value.bytes)
 
-    def started(self, task_id: int) -> None:
-        """Say which task runs from now on."""
-        self._put(_RUNNING, _INT.pack(task_id))
+    def started(self, task_id: int, deadline: float = 0.0) -> None:
+        """Say which task runs from now on, and until when it may."""
+        self._runs += 1
+        _RUN.pack_into(self._memory, self._offset + _RUNNING, task_id, self._runs, deadline)
 
     def finished(self) -> None:
         """Say that no task runs."""
-        self._put(_RUNNING, _INT.pack(0))
+        _RUN.pack_into(self._memory, self._offset + _RUNNING, 0, self._runs, 0.0)
+
+    @property
+    def run(self) -> Run:
+        """The run that is under way, or that was when the child died."""
+        return Run(*_RUN.unpack_from(self._memory, self._offset + _RUNNING))
 
     @property
     def running_task(self) -> int | None:
         """The id of the task that runs, or that ran when the child died."""
         return self._int(_RUNNING) or None
+
+    def prepare(self, run: int) -> None:
+        """Say that the child is making itself ready to be killed for a run; 0 takes it back."""
+        self._put(_PREPARING, _INT.pack(run))
+        if not run:
+            self._put(_DOOMED, _DOOM.pack(0, 0))
+
+    @property
+    def preparing(self) -> int:
+        """The run for which the child is making itself ready to be killed."""
+        return self._int(_PREPARING)
+
+    def doom(self, run: int, why: Doom) -> None:
+        """Say that the child is ready to be killed for a run."""
+        self._put(_DOOMED + 8, _INT.pack(why))
+        self._put(_DOOMED, _INT.pack(run))
+
+    @property
+    def doomed(self) -> tuple[int, Doom] | None:
+        """The run for which the child is ready to be killed, and why."""
+        run, why = _DOOM.unpack_from(self._memory, self._offset + _DOOMED)
+        return (run, Doom(why)) if run else None
+
+    @property
+    def has_peers(self) -> bool:
+        """Whether other supervisors had live workers when the child looked last: they may take its buckets over."""
+        return self._int(_PEERS) == 1
+
+    @has_peers.setter
+    def has_peers(self, value: bool) -> None:
+        self._put(_PEERS, _INT.pack(value))
+
+    def changed(self) -> None:
+        """Count a change in who owns what. That two processes may count it as one is no harm: it is a change."""
+        self._put(_CHANGES, _INT.pack(self.changes + 1))
+
+    @property
+    def changes(self) -> int:
+        """How often who owns what has changed."""
+        return self._int(_CHANGES)
 
     def beat(self, at: float) -> None:
         """Record a sign of life."""
@@ -77,12 +144,12 @@ class BoardRow:
 
     def silent_for(self) -> float:
         """Return the seconds since the last sign of life."""
-        (at,) = _FLOAT.unpack(self._memory[self._offset + _BEAT : self._offset + _BEAT + 8])
+        (at,) = _FLOAT.unpack_from(self._memory, self._offset + _BEAT)
         return time.monotonic() - at if at else 0.0
 
     def _put(self, field: int, value: bytes) -> None:
         self._memory[self._offset + field : self._offset + field + len(value)] = value
 
     def _int(self, field: int) -> int:
-        value: int = _INT.unpack(self._memory[self._offset + field : self._offset + field + 8])[0]
+        value: int = _INT.unpack_from(self._memory, self._offset + field)[0]
         return value

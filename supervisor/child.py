@@ -13,12 +13,14 @@ import psycopg
 import setproctitle
 
 from pgsupervise.metrics import recorder, store
+from pgsupervise.partitions import workers
 from pgsupervise.partitions.backoff import RECONNECT
-from pgsupervise.partitions.connection import Connection, connect, is_lost
+from pgsupervise.partitions.connection import connect, is_lost
 
 from . import logs
 from .context import ChildContext
 from .exits import ExitCode
+from .link import ANSWER_SECONDS
 from .signals import SignalInbox, let_go_of_forks, reset_in_child
 
 logger = logging.getLogger(__name__)
@@ -67,12 +69,15 @@ def child_main(serve: Serve, make_context: Callable[..., ChildContext], inherite
         os._exit(code)
 
 
-def boot_connection(context: ChildContext) -> Connection | None:
-    """Return a connection, trying with backoff while the database is away; None when told to stop meanwhile."""
+def register(context: ChildContext) -> bool:
+    """Announce the process, trying with backoff while the database is away; False when told to stop meanwhile."""
     failures = 0
     while not context.draining.is_set():
         try:
-            return connect(context.project.conninfo, f"boot {context.name}")
+            with connect(context.project.conninfo, f"boot {context.name}", answer_seconds=ANSWER_SECONDS) as connection:
+                workers.register_worker(connection, **_identity(context))
+            context.board.booted()
+            return True
         except psycopg.Error as error:
             if not is_lost(error):
                 raise
@@ -84,10 +89,10 @@ def boot_connection(context: ChildContext) -> Connection | None:
             context.take_signals()
             if os.getppid() != context.parent_pid:
                 context.drain()
-    return None
+    return False
 
 
-def identity(context: ChildContext) -> dict[str, Any]:
+def _identity(context: ChildContext) -> dict[str, Any]:
     """Return the fields of the process's heartbeat row."""
     return {
         "id": context.id,

@@ -6,6 +6,9 @@ from datetime import timedelta
 
 from pgsupervise.partitions.buckets import BUCKETS
 
+LAST_WORDS = timedelta(seconds=5)
+"""How long keeper and exporter may take to end when the workers have drained."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -24,6 +27,14 @@ class Config:
     senders: int = 4
     poll: timedelta = timedelta(milliseconds=100)
     keep_finished: timedelta = timedelta(days=14)
+    max_tasks: int | None = None
+    """A worker is replaced when it has run so many tasks; None for no limit, here and below."""
+    max_memory: int | None = None
+    """Or when it holds so much memory, in MiB."""
+    max_age: timedelta | None = None
+    """Or when it is so old."""
+    grace_period: timedelta | None = None
+    """What the platform allows from TERM to KILL (terminationGracePeriodSeconds), where it is known."""
 
     @property
     def workers(self) -> int:
@@ -34,6 +45,11 @@ class Config:
     def fence_after(self) -> timedelta:
         """Without a renewal for this long a worker starts nothing more."""
         return self.dead_after * 2 / 3
+
+    @property
+    def tick(self) -> timedelta:
+        """How often the parent looks at its children."""
+        return min(timedelta(seconds=1), self.dead_after / 10)
 
     def problems(self) -> list[str]:
         """Return every fault, one line each, naming the value and the cure."""
@@ -47,12 +63,24 @@ class Config:
             _positive("--dead-after", self.dead_after),
             _positive("--poll", self.poll),
             _positive("--keep-finished", self.keep_finished),
+            _positive("--max-age", self.max_age),
+            _positive("--grace-period", self.grace_period),
+            _at_least_one("--max-tasks", self.max_tasks, "tasks"),
+            _at_least_one("--max-memory", self.max_memory, "MiB"),
         ]
         if self.dead_after < 3 * self.beat:
             faults.append(
                 f"--dead-after is {self.dead_after.total_seconds():g} s, less than three beats of "
                 f"{self.beat.total_seconds():g} s: a live worker would be taken for dead; raise it or shorten --beat"
             )
+        if self.grace_period is not None and self.drain_timeout + LAST_WORDS > self.grace_period:
+            faults.append(
+                f"--drain-timeout is {self.drain_timeout.total_seconds():g} s, and the platform kills after the grace "
+                f"period of {self.grace_period.total_seconds():g} s: leave {LAST_WORDS.total_seconds():g} s between "
+                "them; lower --drain-timeout or raise terminationGracePeriodSeconds and --grace-period"
+            )
+        if self.max_memory is not None and not os.path.exists("/proc/self/statm"):
+            faults.append("--max-memory: this platform does not tell how much memory a process holds: leave it out")
         if not hasattr(os, "fork"):
             faults.append("this platform cannot fork: run pgsupervise on Linux or another Unix")
         return [fault for fault in faults if fault]
@@ -64,5 +92,13 @@ def _between(option: str, value: int, lowest: int, highest: int) -> str:
     return f"{option} is {value}: it must be from {lowest} to {highest}"
 
 
-def _positive(option: str, value: timedelta) -> str:
-    return "" if value > timedelta(0) else f"{option} is {value.total_seconds():g} s: it must be more than zero"
+def _positive(option: str, value: timedelta | None) -> str:
+    if value is None or value > timedelta(0):
+        return ""
+    return f"{option} is {value.total_seconds():g} s: it must be more than zero"
+
+
+def _at_least_one(option: str, value: int | None, what: str) -> str:
+    if value is None or value >= 1:
+        return ""
+    return f"{option} is {value} {what}: it must be at least 1; leave it out for no limit"

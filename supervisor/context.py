@@ -2,13 +2,17 @@
 
 import signal
 import threading
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from .board import BoardRow
 from .config import Config
+from .link import ANSWER_SECONDS, Link
 from .ownership import Ownership
 from .project import Project
+from .results import Results
 from .signals import SignalInbox
 
 
@@ -23,6 +27,9 @@ class ChildContext:
     kind: str
     slot: int
     board: BoardRow
+    common: BoardRow
+    """The parent's row, where each change in who owns what is counted."""
+    wake_parent: Callable[[], None]
     inbox: SignalInbox
     id: UUID = field(default_factory=uuid4)
     draining: threading.Event = field(default_factory=threading.Event)
@@ -50,5 +57,17 @@ class WorkerContext(ChildContext):
     """What a worker's threads share beyond that."""
 
     ownership: Ownership
+    results: Results = field(default_factory=Results)
+    cancelled: AbstractSet[int] = frozenset()
+    """Tasks in hand that somebody wants to be cancelled, as of the last beat."""
+    holding: threading.Event = field(default_factory=threading.Event)
+    """The process is about to be killed: no message is begun from now on."""
+    sending: int = 0
+    """How many jobs the senders have in hand, or have answered without its being written down."""
     work_ended: threading.Event = field(default_factory=threading.Event)
     """Both loops have ended: the beat may give the leases back and stop."""
+
+    def link(self, role: str, pause: Callable[[float], None], answer_seconds: float = ANSWER_SECONDS) -> Link:
+        """Return the connection of one of the worker's loops."""
+        patience = self.config.fence_after / 2
+        return Link(self.project.conninfo, f"{role} {self.name}", pause, patience, answer_seconds)

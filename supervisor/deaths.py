@@ -5,6 +5,8 @@ import os
 from collections import deque
 from multiprocessing.connection import Connection as Pipe
 
+from pgsupervise.partitions.reclaim import TIMEOUT
+
 from .slots import Slot, fork
 
 REMEMBERED = 256
@@ -34,8 +36,8 @@ class Deaths:
         """Remember every end: a child that drained while the database was away could not take its leave either."""
         if slot.board.instance is None:
             return
-        # A task whose worker the parent itself has killed is not the cause of that death.
-        running = None if slot.killed_for else slot.board.running_task
+        # A task whose worker the parent itself has killed is not the cause of that death, but where it took too long.
+        running = slot.board.running_task if not slot.killed or reason == TIMEOUT else None
         death = {"id": str(slot.board.instance), "reason": reason, "running_task": running}
         self._remembered.append(json.dumps(death).encode())
         self._untold.append(self._remembered[-1])

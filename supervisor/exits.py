@@ -15,6 +15,10 @@ class ExitCode(IntEnum):
     """A fault that a restart does not mend; the supervisor stops instead of trying again."""
     FENCED = 4
     """Others have declared the process dead: whatever it was doing is theirs now."""
+    CRASH_LOOP = 5
+    """No child lives long enough to serve; the supervisor stops, so that whoever runs it sees it."""
+    ORPHANED = 6
+    """A child whose parent was killed, and whose task did not end in time."""
 
 
 def describe(exitcode: int) -> str:
@@ -29,5 +33,7 @@ def describe(exitcode: int) -> str:
             return "cannot_boot"
         case ExitCode.FENCED:
             return "fenced"
+        case ExitCode.ORPHANED:
+            return "orphaned"
         case _:
             return "error"

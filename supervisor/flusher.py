@@ -19,7 +19,6 @@ from pgsupervise.partitions.rows import ClaimedDelivery, DueBatch, NewDelivery
 from pgsupervise.partitions.windows import WindowRule
 
 from .context import WorkerContext
-from .link import Link
 from .senders import Job, JobDone, Senders, storable
 
 logger = logging.getLogger(__name__)
@@ -41,10 +40,9 @@ class Flusher(threading.Thread):
         self._context = context
         self._project = context.project
         self._policies = list(context.project.policies)
-        self._link = Link(
-            context.project.conninfo, "flusher " + context.name, self._lost, context.config.fence_after / 2
-        )
+        self._link = context.link("flusher", self._lost)
         self._in_flight: Counter[int] = Counter()
+        self._held: set[int] = set()
         self._answers: dict[tuple[int, int], list[JobDone]] = defaultdict(list)
         self._last_sent = -1
         self._benched: dict[int, float] = {}
@@ -74,9 +72,11 @@ class Flusher(threading.Thread):
         """Serve each bucket that has something to do once; return whether there was any."""
         self._take_answers(0.0)
         self._write_answers()
-        if not self._context.ownership.trusted() or not self._context.ownership.owned():
+        if not self._context.ownership.trusted():
             return False
         self._reconcile_if_due()
+        if not self._context.ownership.owned():
+            return False
         probes = events.probe_notifications(
             self._link.connection, self._context.id, self._policies, self._senders.open_channels()
         )
@@ -96,7 +96,8 @@ class Flusher(threading.Thread):
         return ownership.trusted() and not ownership.is_leaving(bucket) and not self._context.draining.is_set()
 
     def _may_send(self) -> bool:
-        return self._context.ownership.trusted() and not self._context.draining.is_set()
+        context = self._context
+        return context.ownership.trusted() and not context.draining.is_set() and not context.holding.is_set()
 
     def _lost(self, seconds: float) -> None:
         self._reconcile_at = 0.0  # the lost reply may have been that of a claim
@@ -207,7 +208,7 @@ class Flusher(threading.Thread):
 
     def _send(self, bucket: int, epoch: int) -> bool:
         """Claim deliveries and hand them out; a channel that must not send twice gets few at a time."""
-        if self._in_flight[bucket]:
+        if self._in_flight[bucket] or not self._may_send():
             return False
         specs = self._project.channels
         is_open = self._senders.open_channels()
@@ -236,6 +237,8 @@ class Flusher(threading.Thread):
         # The bucket stays in use until the answer is written down, so that it is not let go before.
         self._context.ownership.hold(job.bucket)
         self._in_flight[job.bucket] += 1
+        self._context.sending += 1
+        self._held.update(delivery.id for delivery in job.deliveries)
         self._senders.submit(job)
 
     def _take_answers(self, timeout: float) -> None:
@@ -256,17 +259,19 @@ class Flusher(threading.Thread):
             )
             recorder.stale_writes("delivery", len(sent) - len(written))
             del self._answers[bucket, epoch]
+            self._held.difference_update(result.delivery.id for result in sent)
             for _ in answers:
                 self._context.ownership.leave(bucket)
             self._in_flight[bucket] -= len(answers)
+            self._context.sending -= len(answers)
             if not self._in_flight[bucket]:
                 del self._in_flight[bucket]
 
     def _reconcile_if_due(self) -> None:
         now = time.monotonic()
-        if now >= self._reconcile_at and not self._in_flight:
+        if now >= self._reconcile_at:
+            found = deliveries.release_unheld_deliveries(self._link.connection, self._context.id, self._held)
             self._reconcile_at = now + RECONCILE_SECONDS
-            found = deliveries.release_unheld_deliveries(self._link.connection, self._context.id, [])
             recorder.reclaimed("delivery", "lost_reply", len(found))
         if now >= self._unknown_at:
             self._unknown_at = now + UNKNOWN_SECONDS

@@ -14,15 +14,16 @@ from uuid import UUID
 
 from pgsupervise.metrics import recorder
 from pgsupervise.metrics.instruments import Cause
-from pgsupervise.partitions import leases, reclaim, retention, workers
+from pgsupervise.partitions import cancelling, leases, reclaim, retention, workers
 
-from .child import boot_connection, identity
+from .child import register
 from .context import ChildContext
 from .exits import ExitCode
 from .link import Link
 
 logger = logging.getLogger(__name__)
 SWEEP_SECONDS = 1.0
+RECLAIM_CHUNK = 1000
 HOUSEKEEPING_SECONDS = 600.0
 KEEP_ENDED_WORKERS = timedelta(hours=1)
 
@@ -42,16 +43,13 @@ class Keeper:
         self._seated = False
         project = context.project
         self._safe_channels = [name for name, spec in project.channels.items() if spec.resend_is_safe]
+        self._dead_on_timeout = [name for name, spec in project.tasks.items() if not spec.retry_timeout]
         self._resend_policies = [name for name, spec in project.policies.items() if spec.resend_unknown]
 
     def run(self) -> int:
         """Serve until told to stop; return the exit code."""
-        connection = boot_connection(self._context)
-        if connection is None:
+        if not register(self._context):
             return ExitCode.OK
-        workers.register_worker(connection, **identity(self._context))
-        connection.close()
-        self._context.board.booted()
         while not self._context.draining.is_set():
             with self._link.guard():
                 self.step()
@@ -118,15 +116,35 @@ class Keeper:
         if now - self._steady_since >= self._context.config.dead_after.total_seconds():
             for worker in workers.bury_silent_workers(connection, self._context.config.dead_after):
                 logger.warning("worker silent: declared dead", extra={"fields": {"instance": worker}})
+        # The tasks before the buckets: a bucket's next owner must not run what is behind them first.
+        while self._reclaim(cause) >= RECLAIM_CHUNK:
+            pass
         freed = leases.free_leases_of_the_dead(connection)
-        found = reclaim.reclaim(connection, safe_channels=self._safe_channels, resend_policies=self._resend_policies)
-        recorder.reclaimed("task", cause, found.tasks + found.poisoned)
+        if freed:
+            self._context.common.changed()
+            logger.info("leases freed", extra={"fields": {"cause": cause, "leases": len(freed)}})
+        cancelled = cancelling.archive_cancelled_tasks(connection)
+        if cancelled:
+            logger.info("tasks cancelled", extra={"fields": {"tasks": cancelled}})
+        self._next_sweep = now + SWEEP_SECONDS
+
+    def _reclaim(self, cause: Cause) -> int:
+        found = reclaim.reclaim(
+            self._link.connection,
+            safe_channels=self._safe_channels,
+            resend_policies=self._resend_policies,
+            dead_on_timeout=self._dead_on_timeout,
+            limit=RECLAIM_CHUNK,
+        )
+        tasks = found.tasks + found.poisoned + found.timed_out
+        recorder.reclaimed("task", cause, tasks)
         recorder.reclaimed("delivery", cause, found.deliveries)
-        if freed or found != reclaim.Reclaimed():
-            fields = {"cause": cause, "leases": len(freed), "tasks": found.tasks, "poisoned": found.poisoned}
+        if found != reclaim.Reclaimed():
+            fields = {"cause": cause, "tasks": found.tasks, "poisoned": found.poisoned}
+            fields |= {"timed_out": found.timed_out}
             fields |= {"deliveries": found.deliveries, "unknown": found.unknown_deliveries}
             logger.info("reclaimed", extra={"fields": fields})
-        self._next_sweep = now + SWEEP_SECONDS
+        return tasks
 
     def _keep_house(self) -> None:
         connection = self._link.connection

@@ -11,6 +11,8 @@ from pgsupervise.partitions.backoff import RECONNECT
 from pgsupervise.partitions.connection import Connection, connect, is_lost, is_passing
 
 logger = logging.getLogger(__name__)
+ANSWER_SECONDS = 60.0
+"""A statement that has not been answered for so long will not be: its connection is given up."""
 
 
 class Link:
@@ -20,12 +22,18 @@ class Link:
     """
 
     def __init__(
-        self, conninfo: Mapping[str, Any], role: str, pause: Callable[[float], None], patience: timedelta
+        self,
+        conninfo: Mapping[str, Any],
+        role: str,
+        pause: Callable[[float], None],
+        patience: timedelta,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._conninfo = conninfo
         self._role = role
         self._pause = pause
         self._patience = max(1, int(patience.total_seconds()))
+        self._answer = answer_seconds
         self._connection: Connection | None = None
         self._failures = 0
 
@@ -33,7 +41,9 @@ class Link:
     def connection(self) -> Connection:
         """The open connection. Raises psycopg.OperationalError when the database cannot be reached."""
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._conninfo, self._role, patience_seconds=self._patience)
+            self._connection = connect(
+                self._conninfo, self._role, patience_seconds=self._patience, answer_seconds=self._answer
+            )
         return self._connection
 
     def guard(self) -> "Link":

@@ -26,6 +26,7 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic only in cli
 
 _DEFAULT = Config()
 _LEVELS = click.Choice(["debug", "info", "warning", "error"])
+_VARIABLES = {"--settings": "DJANGO_SETTINGS_MODULE", "--grace-period": "PGSUPERVISE_GRACE_PERIOD"}
 _OPTIONS: list[tuple[str, Any, Any, str]] = [
     ("--partitions", int, _DEFAULT.partitions, "Cut the 256 buckets into this many partitions."),
     ("--processes", int, None, "Worker processes.  [default: one a partition]"),
@@ -38,6 +39,10 @@ _OPTIONS: list[tuple[str, Any, Any, str]] = [
     ("--senders", int, _DEFAULT.senders, "Sending threads a worker."),
     ("--poll", Seconds(), _DEFAULT.poll.total_seconds(), "Seconds between looks for new work when idle."),
     ("--keep-finished", click.IntRange(1, 36500), _DEFAULT.keep_finished.days, "Days that finished tasks are kept."),
+    ("--max-tasks", int, None, "Replace a worker after so many tasks.  [default: never]"),
+    ("--max-memory", int, None, "Replace a worker that holds so many MiB.  [default: never]"),
+    ("--max-age", Seconds(), None, "Replace a worker after so many seconds.  [default: never]"),
+    ("--grace-period", Seconds(), None, "Seconds from TERM to KILL here.  [env: PGSUPERVISE_GRACE_PERIOD]"),
     ("--log-level", _LEVELS, "info", "How much to log."),
 ]
 
@@ -45,7 +50,7 @@ _OPTIONS: list[tuple[str, Any, Any, str]] = [
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command all options of the supervisor."""
     for name, kind, default, text in reversed(_OPTIONS):
-        envvar = "DJANGO_SETTINGS_MODULE" if name == "--settings" else None
+        envvar = _VARIABLES.get(name)
         shown = default is not None
         command = click.option(name, type=kind, default=default, show_default=shown, help=text, envvar=envvar)(command)
     return command

@@ -1,13 +1,14 @@
 """Which worker should own which bucket: a goal that everyone computes alike, while the leases say who owns it now.
 
-Supervisors share the 256 buckets in contiguous runs, floor or ceiling, cut where a partition of every one of them
-begins, so that supervisors of 8 and of 16 partitions fit side by side without a gap. Within its run a supervisor's
-partition p belongs to slot p modulo its workers; slots that are away are stood in for by the least loaded one.
+Supervisors share the 256 buckets in contiguous runs, floor or ceiling by their workers, cut where a partition of every
+one of them begins, so that supervisors of 8 and of 16 partitions fit side by side without a gap. Within its run a
+supervisor's partition p belongs to slot p modulo its workers; slots that are away are stood in for by the least loaded
+one.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from uuid import UUID
 
 from pgsupervise.partitions.buckets import BUCKETS, first_bucket, partition_of, partition_range
@@ -18,7 +19,7 @@ def targets(workers: Sequence[LiveWorker]) -> dict[int, UUID]:
     """Return the worker of each bucket; empty when nobody can take any. `workers` come in the order of their age."""
     supervisors = _by_supervisor(workers)
     goal: dict[int, UUID] = {}
-    for team, buckets in zip(supervisors, _runs([team[0].partitions for team in supervisors]), strict=True):
+    for team, buckets in zip(supervisors, _runs([team[0] for team in supervisors]), strict=True):
         goal.update(_within(team, buckets))
     return goal
 
@@ -31,16 +32,18 @@ def _by_supervisor(workers: Sequence[LiveWorker]) -> list[list[LiveWorker]]:
     return [list(team.values()) for team in teams.values()]
 
 
-def _runs(partitions: Sequence[int]) -> list[range]:
-    if not partitions:
+def _runs(supervisors: Sequence[LiveWorker]) -> list[range]:
+    if not supervisors:
         return []
     cuts = set(range(BUCKETS))
-    for count in partitions:
+    for count in {supervisor.partitions for supervisor in supervisors}:
         cuts &= {first_bucket(partition, count) for partition in range(count)}
     lines = [*sorted(cuts), BUCKETS]
-    segments, teams = len(lines) - 1, len(partitions)
+    # By how many can be at work, not by how many live now: a worker that is being replaced moves no line.
+    weights = [min(supervisor.processes, supervisor.partitions) for supervisor in supervisors]
+    segments, total = len(lines) - 1, sum(weights)
     # Rounded up, so that where there is not enough for all the oldest go on and the newest stand by.
-    bounds = [lines[-(-segments * team // teams)] for team in range(teams + 1)]
+    bounds = [lines[-(-segments * weight // total)] for weight in accumulate(weights, initial=0)]
     return [range(low, high) for low, high in pairwise(bounds)]
 
 

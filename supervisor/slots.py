@@ -30,10 +30,16 @@ class Slot:
     start_at: float | None = 0.0
     """When the next child is due; None while one lives, and when none is wanted."""
     short_lives: int = 0
+    failed_boots: int = 0
+    """How many children in a row ended before they served."""
     drain_until: float | None = None
     """When a child that is being replaced must have ended."""
-    killed_for: str = ""
-    """Why the parent killed the child, if it did: what waitpid tells is only that it was SIGKILL."""
+    ended_for: str = ""
+    """Why the parent told the child to end, or killed it: what waitpid tells is only the signal."""
+    killed: bool = False
+    """Whether it has been sent SIGKILL."""
+    wear: float = 1.0
+    """The share of its limits that this child may use up until it is recycled."""
 
     @property
     def name(self) -> str:
@@ -51,7 +57,8 @@ class Slot:
 
     def schedule_restart(self, now: float) -> float:
         """Plan the next child and return the seconds until then: at once, or with backoff for one that dies young."""
-        if now - self.started_at >= SHORT_LIFE_SECONDS:
+        self.failed_boots = 0 if self.board.has_booted else self.failed_boots + 1
+        if now - self.started_at >= SHORT_LIFE_SECONDS or self.drain_until is not None:
             self.short_lives = 0
             delay = 0.0
         else:

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import time
-from collections import deque
 from functools import partial
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
@@ -17,23 +16,22 @@ from pgsupervise.metrics import recorder
 
 from .board import Board
 from .child import Closeable, Serve, child_main, quiet_collector
-from .config import Config
+from .config import LAST_WORDS, Config
 from .context import ChildContext
 from .deaths import Deaths
 from .exits import ExitCode, describe
 from .exporter import Exporter
 from .keeper import Keeper
+from .overdue import Overdue
 from .project import Project
+from .rolling import Rolling, new_wear
 from .signals import SignalInbox, blocked
 from .slots import Slot, fork
 from .worker import run_worker
 
 logger = logging.getLogger(__name__)
-TICK_SECONDS = 1.0
-LAST_WORDS_SECONDS = 5.0
-"""How long keeper and exporter may take to end."""
-OUTAGE_FACTOR = 3
-"""A task may run on for so many times-to-dead while nobody of ours reaches the database."""
+FAILED_BOOTS = 5
+"""Where each worker's slot has had so many children in a row that never served, a restart will not help."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2)
 
 
@@ -49,9 +47,10 @@ class Supervisor:
         self.board = Board(len(kinds))
         self.slots = [Slot(kind, number, self.board.row(seat)) for seat, (kind, number) in enumerate(kinds)]
         self.inbox = SignalInbox(*_SIGNALS)
-        self._rolling: deque[Slot] = deque()
-        self._answering_since: float | None = None
+        self.overdue = Overdue(config, self.slots)
+        self.rolling = Rolling(config, self.slots)
         self.deaths = Deaths()
+        self._tick = config.tick.total_seconds()
         self._stopping = False
         self._killed = False
         self._failure = ExitCode.OK
@@ -98,9 +97,8 @@ class Supervisor:
                 case signal.SIGTERM | signal.SIGINT:
                     logger.info("draining", extra={"fields": {"signal": number.name}})
                     self._stopping = True
-                case signal.SIGHUP if not self._rolling:
+                case signal.SIGHUP if self.rolling.restart_all():
                     logger.info("rolling restart")
-                    self._rolling.extend(self.slots)
                 case signal.SIGUSR2:
                     self._tell_state()
                 case _:
@@ -120,35 +118,22 @@ class Supervisor:
         _reap_adopted({slot.pid for slot in self.slots})
 
     def kill_overdue(self) -> None:
-        """Kill children whose time is over.
-
-        A worker or keeper that is silent for the time-to-dead although others of ours could beat is hung or stopped:
-        its buckets and tasks are somebody else's by now. Where nobody can beat the database is away, for others too as
-        far as we can tell: then a task may go on for a while longer. And a child that is being replaced has a deadline.
-        """
-        now, dead_after = time.monotonic(), self.config.dead_after.total_seconds()
-        beating = [slot for slot in self.slots if slot.process and slot.kind != "exporter" and slot.board.has_booted]
-        if all(slot.board.silent_for() > self.config.fence_after.total_seconds() for slot in beating):
-            self._answering_since = None
-        elif self._answering_since is None:
-            self._answering_since = now
-        answers = self._answering_since is not None and now - self._answering_since >= dead_after
-        for slot in beating:
-            silent = slot.board.silent_for()
-            if silent > dead_after and (answers or (slot.board.running_task and silent > OUTAGE_FACTOR * dead_after)):
-                self._kill(slot, "fenced")
-        for slot in self.slots:
-            if slot.process and slot.drain_until is not None and now > slot.drain_until:
-                self._kill(slot, "drain timeout")
+        """Kill children that are silent, that do not drain in time, or whose running task must end."""
+        for slot in self.overdue.silent():
+            self._kill(slot, "fenced")
+        for slot in self.overdue.draining():
+            self._kill(slot, "drain timeout")
+        for slot, reason in self.overdue.kill_doomed():
+            self._told_killed(slot, reason)
 
     def roll_on(self) -> None:
-        """Replace one slot's child after the other: the next one only when the last one's successor serves."""
-        if not self._rolling or not all(slot.process and slot.board.has_booted for slot in self.slots):
+        """Replace one slot's child after the other."""
+        found = self.rolling.next(time.monotonic())
+        if found is None:
             return
-        if any(slot.drain_until is not None for slot in self.slots):
-            return  # the last one is still at its work
-        slot = self._rolling.popleft()
-        slot.killed_for = "rolled"
+        slot, reason = found
+        logger.info("replacing", extra={"fields": {"child": slot.name, "pid": slot.pid, "reason": reason}})
+        slot.ended_for = reason
         slot.drain_until = time.monotonic() + self.config.drain_timeout.total_seconds()
         self._signal(slot, signal.SIGTERM)
 
@@ -159,7 +144,7 @@ class Supervisor:
         """
         stages = (
             (("worker",), self.config.drain_timeout.total_seconds()),
-            (("keeper", "exporter"), LAST_WORDS_SECONDS),
+            (("keeper", "exporter"), LAST_WORDS.total_seconds()),
         )
         for kinds, seconds in stages:
             for slot in self.slots:
@@ -176,14 +161,16 @@ class Supervisor:
             if time.monotonic() >= deadline:
                 self._kill_all(kinds, "drain timeout")
                 deadline = float("inf")
-            self.inbox.wait(min(TICK_SECONDS, max(0.0, deadline - time.monotonic())))
+            self.inbox.wait(min(self._tick, max(0.0, deadline - time.monotonic())))
             self.board.parent.beat(time.monotonic())
             self.handle_signals()
             self.reap_exited()
+            self.kill_overdue()
+            self.deaths.tell()
 
     def _start(self, slot: Slot) -> None:
         slot.board.clear()
-        slot.killed_for, slot.drain_until = "", None
+        slot.ended_for, slot.killed, slot.drain_until, slot.wear = "", False, None, new_wear()
         serve: Serve = run_worker
         reader: Pipe | None = None
         inherited: list[Closeable] = [self.listener]
@@ -203,6 +190,8 @@ class Supervisor:
             kind=slot.kind,
             slot=slot.number,
             board=slot.board,
+            common=self.board.parent,
+            wake_parent=self.inbox.wake,
         )
         main = partial(child_main, serve, make_context, inherited)
         process = fork.Process(target=main, name=slot.name)
@@ -228,7 +217,9 @@ class Supervisor:
         assert slot.process is not None  # noqa: S101 - the caller has looked
         slot.process.join()
         code = slot.process.exitcode or 0
-        reason = slot.killed_for or describe(code)
+        # A child that was told to end and died of something else meanwhile has that for its reason.
+        reason = slot.ended_for if slot.killed or code == ExitCode.OK else describe(code)
+        reason = reason or describe(code)
         lived = time.monotonic() - slot.started_at
         fields: dict[str, Any] = {
             "child": slot.name,
@@ -248,6 +239,9 @@ class Supervisor:
         recorder.restarted(slot.kind, reason)
         fields["restart_in_seconds"] = f"{slot.schedule_restart(time.monotonic()):.1f}"
         logger.log(logging.INFO if code == 0 else logging.WARNING, "child ended", extra={"fields": fields})
+        if all(slot.failed_boots >= FAILED_BOOTS for slot in self.slots if slot.kind == "worker"):
+            logger.critical("no worker lives until it serves: giving up", extra={"fields": {"tries": FAILED_BOOTS}})
+            self._failure, self._stopping = ExitCode.CRASH_LOOP, True
 
     def _kill_all(self, kinds: tuple[str, ...], reason: str) -> None:
         self._killed = True
@@ -256,10 +250,14 @@ class Supervisor:
                 self._kill(slot, reason)
 
     def _kill(self, slot: Slot, reason: str) -> None:
+        if not slot.killed:
+            self._told_killed(slot, reason.replace(" ", "_"))
+            self._signal(slot, signal.SIGKILL)
+
+    def _told_killed(self, slot: Slot, reason: str) -> None:
         fields = {"child": slot.name, "pid": slot.pid, "reason": reason, "task": slot.board.running_task}
         logger.warning("killing", extra={"fields": fields})
-        slot.killed_for = reason.replace(" ", "_")
-        self._signal(slot, signal.SIGKILL)
+        slot.ended_for, slot.killed = reason, True
 
     def _signal(self, slot: Slot, number: signal.Signals) -> None:
         # A child that has ended is a zombie until it is reaped here, so its pid cannot be anybody else's yet.
@@ -268,7 +266,7 @@ class Supervisor:
 
     def _seconds_to_next_start(self) -> float:
         waiting = [slot.start_at for slot in self.slots if slot.process is None and slot.start_at is not None]
-        return max(0.0, min([TICK_SECONDS, *(at - time.monotonic() for at in waiting)]))
+        return max(0.0, min([self._tick, *(at - time.monotonic() for at in waiting)]))
 
     def _shape(self) -> dict[str, int]:
         port = self.listener.getsockname()[1]

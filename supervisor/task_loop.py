@@ -2,21 +2,15 @@
 
 import logging
 import time
-from collections import Counter, defaultdict, deque
-from dataclasses import dataclass
+from collections import Counter, deque
 
 from pgsupervise.metrics import recorder
-from pgsupervise.metrics.instruments import TaskEnd
 from pgsupervise.partitions import tasks
-from pgsupervise.partitions.backoff import TASK_RETRY
-from pgsupervise.partitions.connection import Connection
 from pgsupervise.partitions.rows import ClaimedTask
-from pgsupervise.partitions.states import TaskState
 
 from .context import WorkerContext
-from .link import Link
-from .outcomes import Done, Failed, TaskOutcome
 from .pace import Pace
+from .results import Result
 
 logger = logging.getLogger(__name__)
 WATERMARK_SECONDS = 1.0
@@ -25,34 +19,21 @@ RECONCILE_SECONDS = 10.0
 UNKNOWN_SECONDS = 60.0
 
 
-@dataclass(slots=True)
-class _Result:
-    task: ClaimedTask
-    outcome: TaskOutcome
-    seconds: float
-
-    @property
-    def label(self) -> TaskEnd:
-        """How the run ended, as metrics spell it."""
-        match self.outcome:
-            case Done():
-                return "done"
-            case Failed():
-                return "dead" if self.task.attempt >= self.task.max_attempts else "retried"
-
-
 class TaskLoop:
     """Runs tasks one at a time, in the worker's main thread: a stuck one can be killed with its process alone."""
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
         self._names = list(context.project.tasks)
-        self._link = Link(context.project.conninfo, "tasks " + context.name, self._lost, context.config.fence_after / 2)
+        self._limits = {
+            name: spec.hard_timeout.total_seconds() for name, spec in context.project.tasks.items() if spec.hard_timeout
+        }
+        self._link = context.link("tasks", self._lost)
         self._pace = Pace()
         self._turns: deque[int] = deque()
-        self._watermarks: dict[int, tuple[tasks.Watermark, float]] = {}
-        self._results: dict[int, list[_Result]] = defaultdict(list)
+        self._watermarks: dict[int, tuple[int, tasks.Watermark, float]] = {}
         self._unstarted: list[ClaimedTask] = []
+        self._entered: int | None = None
         self._reconcile_at = time.monotonic() + RECONCILE_SECONDS
         self._unknown_at = 0.0
 
@@ -64,7 +45,7 @@ class TaskLoop:
                 worked = self.step()
             if not worked:
                 self._pause(self._context.config.poll.total_seconds())
-        while self._unstarted or any(self._results.values()):
+        while self._unsettled:
             with self._link.guard():
                 self._settle()
             if not self._context.ownership.trusted():
@@ -76,7 +57,7 @@ class TaskLoop:
         self._settle()
         if not self._context.ownership.trusted():
             return False
-        self._reconcile_if_due()
+        self._warn_of_unknown()
         if not self._turns:
             # A round serves each bucket once: one with an endless backlog does not keep the others waiting.
             self._turns.extend(self._buckets_with_work())
@@ -103,20 +84,18 @@ class TaskLoop:
         epoch = self._context.ownership.enter(bucket)
         if epoch is None:
             return False
-        try:
-            chunk = self._claim(bucket, epoch)
-            for task in chunk:
-                self._unstarted.append(task)
-            self._run_unstarted(bucket)
-            self._settle()
-        finally:
-            self._context.ownership.leave(bucket)
+        # Not left while claims are unsettled, whatever happens: its next owner would run what is behind them first.
+        self._entered = bucket
+        chunk = self._claim(bucket, epoch)
+        self._unstarted.extend(reversed(chunk))
+        self._run_unstarted(bucket)
+        self._settle()
         return bool(chunk)
 
     def _claim(self, bucket: int, epoch: int) -> list[ClaimedTask]:
         now = time.monotonic()
-        watermark, until = self._watermarks.get(bucket, (tasks.START, 0.0))
-        if now >= until:
+        of_epoch, watermark, until = self._watermarks.get(bucket, (epoch, tasks.START, 0.0))
+        if now >= until or of_epoch != epoch:
             watermark, until = tasks.START, now + WATERMARK_SECONDS
         chunk, reached = tasks.claim_tasks(
             self._link.connection,
@@ -128,19 +107,24 @@ class TaskLoop:
             after=watermark,
         )
         # An empty claim starts over: the probe has seen something, so it lies below the watermark.
-        self._watermarks[bucket] = (reached, until) if chunk else (tasks.START, 0.0)
+        self._watermarks[bucket] = (epoch, reached, until) if chunk else (epoch, tasks.START, 0.0)
         recorder.tasks_claimed(len(chunk))
         return chunk
 
     def _run_unstarted(self, bucket: int) -> None:
-        self._unstarted.reverse()
         while self._unstarted:
+            task = self._unstarted[-1]
+            if self._pace.is_slow(task.name):
+                self._context.results.write(self._link.connection)  # what is done must not wait behind a long task
             self._context.take_signals()
+            # After the write, which may have taken long: from here to the run nothing waits for anybody.
             if self._must_stop(bucket):
                 return
-            if self._pace.is_slow(self._unstarted[-1].name):
-                self._finish_results()  # what is done must not wait behind a long task
-            self._run(self._unstarted.pop())
+            self._unstarted.pop()
+            if task.id in self._context.cancelled:
+                self._give_back(bucket, [task])
+            else:
+                self._run(task)
 
     def _must_stop(self, bucket: int) -> bool:
         context = self._context
@@ -148,7 +132,8 @@ class TaskLoop:
 
     def _run(self, task: ClaimedTask) -> None:
         board = self._context.board
-        board.started(task.id)
+        limit = self._limits.get(task.name)
+        board.started(task.id, time.monotonic() + limit if limit else 0.0)
         began = time.perf_counter()
         outcome = self._context.project.run_task(task)
         seconds = time.perf_counter() - began
@@ -156,84 +141,48 @@ class TaskLoop:
         board.finished()
         self._context.inbox.keep_handlers()
         self._pace.ran(task.name, seconds)
-        self._results[task.bucket].append(_Result(task, outcome, seconds))
+        self._context.results.add(Result(task, outcome, seconds))
+
+    @property
+    def _unsettled(self) -> bool:
+        return self._entered is not None or bool(self._unstarted or self._context.results)
 
     def _settle(self) -> None:
         """Write down what is done and give back what is not begun; both are fenced by the claim tokens."""
-        self._finish_results()
+        self._context.results.write(self._link.connection)
         while self._unstarted:
             bucket = self._unstarted[-1].bucket
-            chunk = [task for task in self._unstarted if task.bucket == bucket]
-            given = tasks.give_back_tasks(self._link.connection, bucket, chunk)
-            recorder.stale_writes("release", len(chunk) - len(given))
-            for name, count in Counter(task.name for task in chunk if task.id in given).items():
-                recorder.tasks_given_back(name, count)
+            self._give_back(bucket, [task for task in self._unstarted if task.bucket == bucket])
             self._unstarted = [task for task in self._unstarted if task.bucket != bucket]
+        self._reconcile_if_due()
+        if self._entered is not None:
+            self._context.ownership.leave(self._entered)
+            self._entered = None
 
-    def _finish_results(self) -> None:
-        for bucket in [bucket for bucket, results in self._results.items() if results]:
-            results = self._results[bucket]
-            connection = self._link.connection
-            with connection.transaction():
-                written = _write(connection, bucket, results)
-            del self._results[bucket]
-            _tell_failures([result for result in results if result.task.id in written])
-            _count([result for result in results if result.task.id in written])
-            if len(written) < len(results):
-                # Reclaimed meanwhile, or our COMMIT succeeded and its reply was lost: either way not ours any more.
-                recorder.stale_writes("finish", len(results) - len(written))
-                stale = [result.task.id for result in results if result.task.id not in written]
-                logger.warning("stale results dropped", extra={"fields": {"bucket": bucket, "tasks": stale[:20]}})
+    def _give_back(self, bucket: int, chunk: list[ClaimedTask]) -> None:
+        given = tasks.give_back_tasks(self._link.connection, bucket, chunk)
+        # They are behind the watermark, in front of what would be claimed next.
+        self._watermarks.pop(bucket, None)
+        recorder.stale_writes("release", len(chunk) - len(given))
+        for name, count in Counter(task.name for task in chunk if task.id in given).items():
+            recorder.tasks_given_back(name, count)
 
     def _reconcile_if_due(self) -> None:
         now = time.monotonic()
         if now >= self._reconcile_at:
-            self._reconcile_at = now + RECONCILE_SECONDS
             found = tasks.release_unheld_tasks(self._link.connection, self._context.id, [])
+            self._reconcile_at = now + RECONCILE_SECONDS
+            if found:
+                self._watermarks.clear()
+                logger.warning("claims found that nobody held", extra={"fields": {"tasks": len(found)}})
             recorder.reclaimed("task", "lost_reply", len(found))
-        if now >= self._unknown_at and self._context.ownership.owned():
-            self._unknown_at = now + UNKNOWN_SECONDS
-            unknown = tasks.unknown_tasks(self._link.connection, self._context.id, self._names)
-            for name, count in unknown:
-                logger.warning(
-                    "unknown task name: left for newer code", extra={"fields": {"task": name, "ready": count}}
-                )
-            recorder.tasks_unknown(sum(count for _, count in unknown))
 
-
-def _tell_failures(results: list[_Result]) -> None:
-    for result in results:
-        if isinstance(result.outcome, Failed):
-            task, dead = result.task, result.label == "dead"
-            fields = {"task": task.name, "id": task.id, "attempt": task.attempt, "of": task.max_attempts}
-            fields["error"] = result.outcome.error
-            event = "task dead" if dead else "task failed: it is tried again"
-            logger.log(logging.ERROR if dead else logging.WARNING, event, extra={"fields": fields})
-
-
-def _count(results: list[_Result]) -> None:
-    durations: dict[tuple[str, TaskEnd], list[float]] = defaultdict(list)
-    for result in results:
-        durations[result.task.name, result.label].append(result.seconds)
-    for (name, label), seconds in durations.items():
-        recorder.tasks_finished(name, label, seconds)
-
-
-def _write(connection: Connection, bucket: int, results: list[_Result]) -> set[int]:
-    ended: list[tasks.EndedTask] = []
-    failed: list[tasks.FailedTask] = []
-    for result in results:
-        match result.outcome:
-            case Done():
-                ended.append(tasks.EndedTask(result.task, TaskState.DONE))
-            case Failed(error, traceback) if result.task.attempt >= result.task.max_attempts:
-                ended.append(tasks.EndedTask(result.task, TaskState.DEAD, error, traceback))
-            case Failed(error, traceback):
-                delay = TASK_RETRY.delay(result.task.attempt)
-                failed.append(tasks.FailedTask(result.task, delay, error, traceback))
-    written: set[int] = set()
-    if ended:
-        written |= tasks.finish_tasks(connection, bucket, ended)
-    if failed:
-        written |= tasks.retry_tasks(connection, bucket, failed)
-    return written
+    def _warn_of_unknown(self) -> None:
+        now = time.monotonic()
+        if now < self._unknown_at or not self._context.ownership.owned():
+            return
+        self._unknown_at = now + UNKNOWN_SECONDS
+        unknown = tasks.unknown_tasks(self._link.connection, self._context.id, self._names)
+        for name, count in unknown:
+            logger.warning("unknown task name: left for newer code", extra={"fields": {"task": name, "ready": count}})
+        recorder.tasks_unknown(sum(count for _, count in unknown))

@@ -3,10 +3,8 @@
 import logging
 import threading
 
-from pgsupervise.partitions import workers
-
 from .beat import Beat
-from .child import boot_connection, end_on_failure, identity
+from .child import end_on_failure, register
 from .context import ChildContext, WorkerContext
 from .exits import ExitCode
 from .flusher import Flusher
@@ -26,17 +24,15 @@ def run_worker(child: ChildContext) -> int:
         kind=child.kind,
         slot=child.slot,
         board=child.board,
+        common=child.common,
+        wake_parent=child.wake_parent,
         inbox=child.inbox,
         id=child.id,
         draining=child.draining,
         ownership=Ownership(child.config.fence_after),
     )
-    connection = boot_connection(context)
-    if connection is None:
+    if not register(context):
         return ExitCode.OK
-    workers.register_worker(connection, **identity(context))
-    connection.close()
-    context.board.booted()
     beat, flusher = Beat(context), Flusher(context)
     for thread in (beat, flusher):
         end_on_failure(thread)

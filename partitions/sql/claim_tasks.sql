@@ -3,7 +3,7 @@
 WITH chunk AS (
     SELECT id
     FROM pgsupervise_task
-    WHERE bucket = %(bucket)s AND state = 'READY' AND name = ANY(%(names)s)
+    WHERE bucket = %(bucket)s AND state = 'READY' AND name = ANY(%(names)s) AND cancel_requested_at IS NULL
         AND (priority, id) > (%(after_priority)s, %(after_id)s)
         AND EXISTS (
             SELECT FROM pgsupervise_lease l

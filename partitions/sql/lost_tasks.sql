@@ -1,6 +1,11 @@
--- Tasks in the hands of processes that have ended. Every write about them is fenced by the token that is read here.
-SELECT t.id, t.bucket, t.claim_token, t.crashes, coalesce(w.running_task = t.id, false), coalesce(w.end_reason, 'unknown')
+-- Tasks in the hands of processes that have ended. They stay locked until each one's fate is written, in the same
+-- transaction. In order, so that a bucket's tasks become ready again in the order in which they are to run. One that a
+-- stopped process holds locked is left for the next pass.
+SELECT t.id, t.bucket, t.claim_token, t.name, t.attempt, t.max_attempts, t.crashes, coalesce(w.running_task = t.id, false),
+    coalesce(w.end_reason, 'unknown'), set_config('idle_in_transaction_session_timeout', '3s', true)
 FROM pgsupervise_task t
 LEFT JOIN pgsupervise_worker w ON w.id = t.claimed_by
 WHERE t.state = 'IN PROGRESS' AND (w.id IS NULL OR w.state IN ('STOPPED', 'DEAD'))
+ORDER BY t.bucket, t.priority, t.id
 LIMIT %(limit)s
+FOR UPDATE OF t SKIP LOCKED

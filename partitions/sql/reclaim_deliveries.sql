@@ -1,10 +1,18 @@
 -- Deliveries in the hands of processes that have ended: nobody knows whether they went out. They go again where that is
 -- harmless or declared; the others are held as UNKNOWN.
+WITH lost AS MATERIALIZED (
+    SELECT d.bucket, d.id
+    FROM pgsupervise_delivery d
+    WHERE d.state = 'SENDING' AND NOT EXISTS (
+        SELECT FROM pgsupervise_worker w WHERE w.id = d.claimed_by AND w.state IN ('ACTIVE', 'DRAINING')
+    )
+    LIMIT %(limit)s
+    FOR UPDATE OF d SKIP LOCKED
+)
 UPDATE pgsupervise_delivery d
 SET state = CASE WHEN d.channel = ANY(%(safe_channels)s) OR d.policy = ANY(%(resend_policies)s)
         THEN 'PENDING' ELSE 'UNKNOWN' END,
     claim_token = d.claim_token + 1, claimed_by = NULL, claimed_at = NULL, error = 'its worker ended during the call'
-WHERE d.state = 'SENDING' AND NOT EXISTS (
-    SELECT FROM pgsupervise_worker w WHERE w.id = d.claimed_by AND w.state IN ('ACTIVE', 'DRAINING')
-)
+FROM lost
+WHERE d.bucket = lost.bucket AND d.id = lost.id AND d.state = 'SENDING'
 RETURNING d.id, d.state

@@ -1,6 +1,7 @@
--- A process announces itself, once for each boot.
+-- A process announces itself, once for each boot; again where the reply to its first try was lost.
 INSERT INTO pgsupervise_worker
     (id, supervisor, kind, slot, host, pid, partitions, processes, state, started_at, beat_at)
 VALUES
     (%(id)s, %(supervisor)s, %(kind)s, %(slot)s, %(host)s, %(pid)s, %(partitions)s, %(processes)s,
      'ACTIVE', now(), now())
+ON CONFLICT (id) DO NOTHING

@@ -12,13 +12,14 @@ from pgsupervise.partitions.buckets import bucket_of
 from tests.lifecycle.conftest import Start
 from tests.lifecycle.supervising import Supervised
 from tests.lifecycle.test_trouble import run_cli
+from tests.project.tasks import hang_once
 from tests.sendgrid_server import Action, Behaviour, SendGridServer
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lifecycle
 KEY = "SG.this-is-the-key.nobody-may-see-it"
 LONG_AGO = datetime.now(UTC) - timedelta(days=1)
-StartMailing = Callable[[], Supervised]
+StartMailing = Callable[..., Supervised]
 
 
 @pytest.fixture
@@ -30,7 +31,9 @@ def provider() -> Iterator[SendGridServer]:
 @pytest.fixture
 def start_mailing(start: Start, provider: SendGridServer) -> StartMailing:
     environment = {"SENDGRID_API_KEY": KEY, "TEST_SENDGRID_HOST": provider.url, "no_proxy": "127.0.0.1"}
-    return lambda: start("--log-level", "debug", settings="tests.mailing.settings", environment=environment)
+    return lambda **more: start(
+        "--log-level", "debug", settings="tests.mailing.settings", environment={**environment, **more}
+    )
 
 
 def add_events(watch: psycopg.Connection, policy: str, recipient: str, count: int) -> None:
@@ -144,6 +147,20 @@ def test_a_worker_killed_during_the_call_leaves_what_its_policy_says(
     os.kill(row[0], signal.SIGKILL)
     reaches(watch, {end: 1})
     assert len(provider.accepted) == taken
+
+
+def test_a_message_on_its_way_is_finished_before_its_worker_is_killed_for_a_task(
+    start_mailing: StartMailing, provider: SendGridServer, watch: psycopg.Connection
+) -> None:
+    """Killed in the middle of the call, its fate would be unknown: so the task's end waits for the answer."""
+    provider.script(Behaviour(action=Action.DRIP, headers={"X-Long": "x" * 400}))
+    for _ in range(4):  # one for each worker, whichever has the message
+        hang_once.enqueue(1)
+    start_mailing(TEST_SENDGRID_TIMEOUT="30")
+    wait_until(lambda: watch.execute("SELECT count(*) FROM ledger").fetchone() == (4,), 60)
+    add_events(watch, "mailed-hold", "ada@example.com", 1)
+    reaches(watch, {"ACCEPTED": 1})
+    assert watch.execute("SELECT attempt FROM pgsupervise_delivery").fetchone() == (1,)
 
 
 def test_a_missing_key_is_told_before_anything_starts(db: str) -> None:

@@ -96,7 +96,7 @@ def test_eight_and_sixteen_partitions_side_by_side(start: Start, watch: psycopg.
         eight = start(partitions=8)
         wait_until(lambda: owners(watch) == {eight.instance(): 256}, 60)
         sixteen = start("--processes", "4", partitions=16)
-        wait_until(lambda: owners(watch) == {eight.instance(): 128, sixteen.instance(): 128}, 60)
+        wait_until(lambda: owners(watch) == {eight.instance(): 192, sixteen.instance(): 64}, 60)
         record.enqueue_many((number,) for number in range(300))
         count = "SELECT count(*) FROM pgsupervise_finishedtask"
         wait_until(lambda: watch.execute(count).fetchone() == (300,), 60)

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.lifecycle.conftest import Start
-from tests.lifecycle.supervising import owners
+from tests.lifecycle.supervising import first_pid, owners
 from tests.project.tasks import record
 from tests.waiting import wait_until
 
@@ -67,7 +67,7 @@ def test_a_fault_of_the_parent_ends_everything_at_once(start: Start, watch: psyc
 
 
 def test_an_orphan_does_not_hold_the_port(start: Start, watch: psycopg.Connection) -> None:
-    record.enqueue(1, 10)
+    record.enqueue(1, 5)
     supervisor = start(partitions=1)
     wait_until(lambda: begun(watch) == 1, 60)
     port = supervisor.port()
@@ -86,12 +86,29 @@ def test_an_orphan_does_not_hold_the_port(start: Start, watch: psycopg.Connectio
     wait_until(lambda: owners(watch) == {"": 256}, 60)
 
 
+def test_an_orphan_ends_within_the_time_to_dead_and_its_task_is_run_by_others(
+    start: Start, watch: psycopg.Connection
+) -> None:
+    record.enqueue(1, 3600)
+    supervisor = start("--beat", "0.5", "--dead-after", "3", partitions=1)
+    pid = first_pid(watch)
+    os.kill(supervisor.pid, signal.SIGKILL)
+    supervisor.process.wait(60)
+    wait_until(lambda: not process_exists(pid), 60)
+    reason = "SELECT end_reason FROM pgsupervise_worker WHERE pid = %s"
+    assert watch.execute(reason, [pid]).fetchone() == ("orphaned",)
+    other = start(partitions=1)
+    wait_until(lambda: begun(watch) == 2, 60)
+    assert watch.execute("SELECT attempt, crashes FROM pgsupervise_task").fetchone() == (1, 0)
+    other.stop_now()
+
+
 def test_a_second_term_kills(start: Start, watch: psycopg.Connection) -> None:
     record.enqueue(1, 3600)
     supervisor = start()
     wait_until(lambda: begun(watch) == 1, 60)
     assert supervisor.stop_now() == 1
-    assert 'reason="second signal"' in supervisor.log
+    assert "reason=second_signal" in supervisor.log
 
 
 def test_work_that_exceeds_the_drain_timeout_is_killed_and_goes_on_elsewhere(
@@ -102,7 +119,7 @@ def test_work_that_exceeds_the_drain_timeout_is_killed_and_goes_on_elsewhere(
     wait_until(lambda: begun(watch) == 1, 60)
     supervisor.signal(signal.SIGTERM)
     assert supervisor.process.wait(60) == 1
-    assert 'reason="drain timeout"' in supervisor.log
+    assert "reason=drain_timeout" in supervisor.log
     other = start()
     wait_until(lambda: begun(watch) == 2, 60)
     other.stop_now()

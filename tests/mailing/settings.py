@@ -8,6 +8,6 @@ from tests.settings import INSTALLED_APPS as COMMON_APPS
 INSTALLED_APPS = [*COMMON_APPS, "tests.mailing"]
 PGSUPERVISE = {
     "SENDGRID_HOST": os.environ.get("TEST_SENDGRID_HOST", "http://127.0.0.1:9"),
-    "SENDGRID_TIMEOUT": 2.0,
+    "SENDGRID_TIMEOUT": float(os.environ.get("TEST_SENDGRID_TIMEOUT", "2")),
     "FROM_EMAIL": "Tests <tests@example.com>",
 }

@@ -2,8 +2,10 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import time
+from datetime import timedelta
 
 from django.db import connection, transaction
 
@@ -79,3 +81,36 @@ def leave_a_broken_transaction(number: int) -> None:
     """Fail inside an atomic block, as application code does."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT 1 / 0")
+
+
+@task(hard_timeout=timedelta(seconds=1), max_attempts=2)
+def hang_if(number: int, hang: bool) -> None:
+    """Be quick, or be killed."""
+    _begin(number)
+    if hang:
+        time.sleep(3600)
+    _end(number)
+
+
+@task(hard_timeout=timedelta(seconds=1), on_timeout="dead")
+def hang_once(number: int) -> None:
+    """Be killed, and not be tried again."""
+    _begin(number)
+    time.sleep(3600)
+
+
+@task(hard_timeout=timedelta(seconds=1), max_attempts=1)
+def hold_the_interpreter(number: int) -> None:
+    """Let no other thread of the process run, as a bad regular expression does."""
+    _begin(number)
+    re.match(r"(a+)+$", "a" * 60 + "b")
+
+
+_kept: list[bytearray] = []
+
+
+@task
+def leak(number: int, mib: int) -> None:
+    """Keep memory after the end."""
+    _kept.append(bytearray(mib * 2**20))
+    _begin(number)

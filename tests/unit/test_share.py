@@ -38,7 +38,24 @@ def test_two_supervisors_of_eight_get_four_partitions_each() -> None:
 def test_eight_and_sixteen_partitions_meet_where_a_partition_of_both_begins() -> None:
     eight, sixteen = team(8), team(16)
     goal = targets(eight + sixteen)
-    assert (buckets_of(goal, eight), buckets_of(goal, sixteen)) == (128, 128)
+    assert (buckets_of(goal, eight), buckets_of(goal, sixteen)) == (96, 160)
+
+
+def test_a_supervisor_with_fewer_workers_gets_fewer_partitions() -> None:
+    small, large = team(16, 4), team(16, 12)
+    goal = targets(small + large)
+    assert (buckets_of(goal, small), buckets_of(goal, large)) == (64, 192)
+    assert set(Counter(goal.values()).values()) == {16}, "each worker serves as much as any other"
+
+
+def test_workers_beyond_the_partitions_stand_by_and_count_for_nothing() -> None:
+    spare, plain = team(4, 12), team(4)
+    goal = targets(spare + plain)
+    assert (buckets_of(goal, spare), buckets_of(goal, plain)) == (128, 128)
+    alone = targets(spare)
+    assert set(alone.values()) == {worker.id for worker in spare[:4]}
+    without_the_first = targets(spare[1:])
+    assert spare[4].id in without_the_first.values(), "a spare one steps in"
 
 
 def test_where_there_is_not_enough_for_all_the_oldest_go_on_and_the_newest_stand_by() -> None:

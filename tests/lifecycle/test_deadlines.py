@@ -1,0 +1,82 @@
+"""Tasks that do not end: the process of that one is killed, and nobody else's work suffers."""
+
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from pgsupervise.django_app.tasks import cancel
+from tests.lifecycle.conftest import Start
+from tests.lifecycle.supervising import first_pid
+from tests.project.tasks import hang_if, hang_once, hold_the_interpreter, record
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.lifecycle
+ENDED = "SELECT name, state, attempt, crashes FROM pgsupervise_finishedtask ORDER BY id"
+
+
+def ended(watch: psycopg.Connection) -> list[tuple[str, str, int, int]]:
+    rows = watch.execute(ENDED).fetchall()
+    return [(name.rsplit(".", 1)[1], state, attempt, crashes) for name, state, attempt, crashes in rows]
+
+
+def test_a_task_beyond_its_hard_timeout_is_killed_retried_and_dead_and_its_neighbours_do_not_notice(
+    start: Start, watch: psycopg.Connection
+) -> None:
+    for number in range(200):  # quick ones teach the worker to write results in bulk: some wait when the next one hangs
+        hang_if.using(key="one").enqueue(number, number == 150)
+    one = start(partitions=2)
+    wait_until(lambda: len(ended(watch)) == 200, 90)
+    found = ended(watch)
+    assert found.pop(150) == ("hang_if", "DEAD", 2, 0)
+    assert found == [("hang_if", "DONE", 1, 0)] * 199
+    assert watch.execute("SELECT count(*) FROM ledger").fetchone() == (201,), "nothing ran twice but what was killed"
+    error = watch.execute("SELECT error FROM pgsupervise_finishedtask WHERE state = 'DEAD'").fetchone()
+    assert error == ("killed: it ran longer than its hard timeout",)
+    assert one.log.count("reason=timeout task=") == 2
+    assert one.log.count("child ended") == 2, "one process for each time"
+    assert one.stop() == 0
+
+
+def test_a_task_that_is_not_to_be_tried_again_after_its_timeout_is_dead_at_once(
+    start: Start, watch: psycopg.Connection
+) -> None:
+    hang_once.enqueue(1)
+    start(partitions=1)
+    wait_until(lambda: ended(watch) == [("hang_once", "DEAD", 1, 0)], 60)
+
+
+def test_a_task_that_lets_no_other_thread_run_is_killed_too(start: Start, watch: psycopg.Connection) -> None:
+    hold_the_interpreter.enqueue(1)
+    start(partitions=1)
+    wait_until(lambda: ended(watch) == [("hold_the_interpreter", "DEAD", 1, 0)], 60)
+
+
+def test_a_chosen_running_task_is_cancelled_and_its_neighbours_are_not(start: Start, watch: psycopg.Connection) -> None:
+    chosen = record.using(key="one").enqueue(0, 3600)
+    behind = record.using(key="one").enqueue(1)
+    cancelled_behind = record.using(key="one").enqueue(2)
+    one = start(partitions=1)
+    first_pid(watch)
+    assert cancel(chosen)
+    assert cancel(cancelled_behind)
+    wait_until(lambda: len(ended(watch)) == 3, 60)
+    assert [(state, crashes) for _, state, _, crashes in ended(watch)] == [
+        ("CANCELLED", 0),
+        ("DONE", 0),
+        ("CANCELLED", 0),
+    ]
+    assert watch.execute("SELECT number FROM ledger ORDER BY began").fetchall() == [(0,), (1,)]
+    assert one.log.count("reason=cancelled task=") == 1
+    assert not cancel(behind)
+    assert one.stop() == 0
+
+
+def test_tasks_that_have_not_begun_are_cancelled(start: Start, watch: psycopg.Connection) -> None:
+    later = record.using(run_at=timedelta(hours=1)).enqueue(0)
+    ready = record.enqueue(1)
+    assert cancel(later)
+    assert cancel(ready)
+    start(partitions=1)
+    wait_until(lambda: [state for _, state, _, _ in ended(watch)] == ["CANCELLED"] * 2, 60)
+    assert watch.execute("SELECT count(*) FROM ledger").fetchone() == (0,)
