@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := partitions metrics supervisor django_app
 PYTEST_ARGS ?=
+SEED ?= 1
 # The first that is new enough; `make PYTHON=/path/to/python3.12 ...` chooses another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -27,6 +28,10 @@ test: $(VENV)/installed ## Run the tests (PYTEST_ARGS="-k name"; PGSUPERVISE_TES
 .PHONY: replay
 replay: $(VENV)/installed ## Check the published table in full (long)
 	$(BIN)/python -m pytest -m replay $(PYTEST_ARGS)
+
+.PHONY: chaos
+chaos: $(VENV)/installed ## Break processes, connections and the database for 13 minutes, and audit what is left
+	$(BIN)/python -m tests.chaos --seed $(SEED) --report tests/chaos/REPORT.md
 
 .PHONY: lint
 lint: $(VENV)/installed .ns ## Check style, formatting and the layers

@@ -125,19 +125,21 @@ class Beat(threading.Thread):
         )
         if not alive:
             self._end_as_dead()
-        self._deadlines.ask_for_cancelled(self._link)
         self._ownership.renewed(sent_at)
         context.board.beat(sent_at)
         recorder.beat()
         self._next_beat = sent_at + context.config.beat.total_seconds()
+        self._deadlines.ask_for_cancelled(self._link)
 
     def _end_as_dead(self) -> None:
         # Our tasks and buckets are somebody else's by now. Python offers no way to stop a task in another thread, so
         # the process ends; nothing it could still write would pass the fences.
         recorder.stale_writes("beat", 1)
         logger.error("declared dead by others: ending", extra={"fields": {"instance": self._context.id}})
-        self._say_last_words()
-        os._exit(ExitCode.FENCED)
+        try:
+            self._say_last_words()
+        finally:
+            os._exit(ExitCode.FENCED)
 
     def _say_last_words(self) -> None:
         """Write down what the main loop has finished: where others have taken over it is refused, and counted."""
