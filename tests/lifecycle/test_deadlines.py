@@ -8,7 +8,7 @@ import pytest
 from pgsupervise.django_app.tasks import cancel
 from tests.lifecycle.conftest import Start
 from tests.lifecycle.supervising import first_pid
-from tests.project.tasks import hang_if, hang_once, hold_the_interpreter, record
+from tests.project.tasks import hang_if, hang_once, hold_the_interpreter, record, sleep_too_long
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lifecycle
@@ -44,6 +44,20 @@ def test_a_task_that_is_not_to_be_tried_again_after_its_timeout_is_dead_at_once(
     hang_once.enqueue(1)
     start(partitions=1)
     wait_until(lambda: ended(watch) == [("hang_once", "DEAD", 1, 0)], 60)
+
+
+def test_a_soft_timeout_is_an_exception_in_the_task_and_its_worker_goes_on(
+    start: Start, watch: psycopg.Connection
+) -> None:
+    sleep_too_long.using(key="one").enqueue(1)
+    record.using(key="one").enqueue(2)
+    one = start(partitions=1)
+    wait_until(lambda: len(ended(watch)) == 2, 60)
+    assert ended(watch) == [("sleep_too_long", "DEAD", 1, 0), ("record", "DONE", 1, 0)]
+    error = watch.execute("SELECT error FROM pgsupervise_finishedtask WHERE state = 'DEAD'").fetchone()
+    assert error
+    assert error[0].startswith("SoftTimeoutError: ")
+    assert "child ended" not in one.log
 
 
 def test_a_task_that_lets_no_other_thread_run_is_killed_too(start: Start, watch: psycopg.Connection) -> None:

@@ -92,6 +92,14 @@ def hang_if(number: int, hang: bool) -> None:
     _end(number)
 
 
+@task(soft_timeout=timedelta(seconds=1), max_attempts=1)
+def sleep_too_long(number: int) -> None:
+    """Meet the soft timeout in a query."""
+    _begin(number)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(3600)")
+
+
 @task(hard_timeout=timedelta(seconds=1), on_timeout="dead")
 def hang_once(number: int) -> None:
     """Be killed, and not be tried again."""

@@ -1,6 +1,5 @@
 """A soft timeout raises in its own task and nowhere else: real timers and signals, as in a worker's main thread."""
 
-import asyncio
 import logging
 import os
 import select
@@ -264,50 +263,3 @@ def test_it_is_not_lost_where_python_ignores_exceptions() -> None:
         time.sleep(30)
 
     assert error_of(run_limited(collect)) == TIMED_OUT
-
-
-def test_an_async_task_is_interrupted_at_its_await() -> None:
-    began = time.monotonic()
-    outcome = run_limited(lambda: asyncio.sleep(30))
-    assert error_of(outcome) == TIMED_OUT
-    assert LIMIT <= time.monotonic() - began < 5
-
-
-def test_an_async_task_is_interrupted_in_any_thread() -> None:
-    outcomes: list[TaskOutcome] = []
-    thread = threading.Thread(target=lambda: outcomes.append(run_limited(lambda: asyncio.sleep(30))))
-    thread.start()
-    thread.join()
-    assert [error_of(outcome) for outcome in outcomes] == [TIMED_OUT]
-
-
-async def tidy() -> None:
-    try:
-        await asyncio.sleep(30)
-    except asyncio.CancelledError:
-        await asyncio.sleep(2 * LIMIT)
-
-
-async def time_out_alone() -> None:
-    raise TimeoutError("of its own")
-
-
-async def fail_at_the_end() -> None:
-    try:
-        await asyncio.sleep(30)
-    finally:
-        raise ValueError("while tidying")
-
-
-@pytest.mark.parametrize(
-    ("function", "error"),
-    [
-        (tidy, None),
-        (lambda: asyncio.sleep(0), None),
-        (time_out_alone, "TimeoutError: of its own"),
-        (fail_at_the_end, "ValueError: while tidying"),
-    ],
-)
-def test_an_async_task_may_make_something_else_of_it(function: Callable[[], Any], error: str | None) -> None:
-    outcome = run_limited(function)
-    assert outcome == Done() if error is None else error_of(outcome) == error
