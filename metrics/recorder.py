@@ -23,6 +23,12 @@ def tasks_given_back(name: str, amount: int = 1) -> None:
     made.child(made.tasks_finished, name, "given_back").inc(amount)
 
 
+def tasks_ended(name: str, outcome: str, amount: int = 1) -> None:
+    """Count tasks that did not end by themselves: timed_out, poisoned, cancelled."""
+    made = current()
+    made.child(made.tasks_finished, name, outcome).inc(amount)
+
+
 def tasks_claimed(amount: int) -> None:
     """Count tasks that were claimed."""
     current().tasks_claimed.inc(amount)

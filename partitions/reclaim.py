@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .backoff import TASK_RETRY
 from .connection import Connection
@@ -64,6 +64,13 @@ class Reclaimed:
     timed_out: int = 0
     deliveries: int = 0
     unknown_deliveries: int = 0
+    ends: Sequence[tuple[str, str]] = field(default=(), compare=False)
+    """Name and end ("timed_out", "poisoned") of each task whose run nobody else could count."""
+
+    @property
+    def claims(self) -> int:
+        """How many tasks that are."""
+        return self.tasks + self.poisoned + self.timed_out
 
 
 def reclaim(
@@ -99,7 +106,8 @@ def reclaim(
         {"safe_channels": list(safe_channels), "resend_policies": list(resend_policies), "limit": limit},
     ).fetchall()
     unknown = sum(1 for _, state in deliveries if state == DeliveryState.UNKNOWN)
-    return Reclaimed(len(ready), given_up, late, len(deliveries), unknown)
+    ends = [(task.name, "timed_out") for task in timed_out] + [(task.name, "poisoned") for task in poisoned]
+    return Reclaimed(len(ready), given_up, late, len(deliveries), unknown, ends)
 
 
 def _by_bucket(tasks: Iterable[LostTask], write: Callable[[int, list[LostTask]], int]) -> int:

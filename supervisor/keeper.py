@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import time
+from collections import Counter
 from datetime import timedelta
 from multiprocessing.connection import Connection as Pipe
 from uuid import UUID
@@ -89,7 +90,8 @@ class Keeper:
         if now - self._next_beat > self._context.config.beat.total_seconds() and self._next_beat:
             self._steady_since = now  # we were away ourselves: stopped, or starved
         if not workers.beat(self._link.connection, self._context.id, draining=False, running_task=None):
-            logger.error("declared dead by others: ending")
+            recorder.stale_writes("beat", 1)
+            logger.error("declared dead by others: ending", extra={"fields": {"instance": self._context.id}})
             os._exit(ExitCode.FENCED)
         self._steady_since = min(self._steady_since, now)
         self._context.board.beat(now)
@@ -117,18 +119,19 @@ class Keeper:
             for worker in workers.bury_silent_workers(connection, self._context.config.dead_after):
                 logger.warning("worker silent: declared dead", extra={"fields": {"instance": worker}})
         # The tasks before the buckets: a bucket's next owner must not run what is behind them first.
-        while self._reclaim(cause) >= RECLAIM_CHUNK:
+        while self._reclaim(cause):
             pass
         freed = leases.free_leases_of_the_dead(connection)
         if freed:
             self._context.common.changed()
             logger.info("leases freed", extra={"fields": {"cause": cause, "leases": len(freed)}})
         cancelled = cancelling.archive_cancelled_tasks(connection)
-        if cancelled:
-            logger.info("tasks cancelled", extra={"fields": {"tasks": cancelled}})
+        for name, count in Counter(cancelled).items():
+            recorder.tasks_ended(name, "cancelled", count)
+            logger.info("tasks cancelled", extra={"fields": {"task": name, "tasks": count}})
         self._next_sweep = now + SWEEP_SECONDS
 
-    def _reclaim(self, cause: Cause) -> int:
+    def _reclaim(self, cause: Cause) -> bool:
         found = reclaim.reclaim(
             self._link.connection,
             safe_channels=self._safe_channels,
@@ -136,15 +139,15 @@ class Keeper:
             dead_on_timeout=self._dead_on_timeout,
             limit=RECLAIM_CHUNK,
         )
-        tasks = found.tasks + found.poisoned + found.timed_out
-        recorder.reclaimed("task", cause, tasks)
+        recorder.reclaimed("task", cause, found.claims)
         recorder.reclaimed("delivery", cause, found.deliveries)
+        for (name, end), count in Counter(found.ends).items():
+            recorder.tasks_ended(name, end, count)
         if found != reclaim.Reclaimed():
-            fields = {"cause": cause, "tasks": found.tasks, "poisoned": found.poisoned}
-            fields |= {"timed_out": found.timed_out}
+            fields = {"cause": cause, "tasks": found.tasks, "poisoned": found.poisoned, "timed_out": found.timed_out}
             fields |= {"deliveries": found.deliveries, "unknown": found.unknown_deliveries}
             logger.info("reclaimed", extra={"fields": fields})
-        return tasks
+        return RECLAIM_CHUNK in (found.claims, found.deliveries)  # there may be more
 
     def _keep_house(self) -> None:
         connection = self._link.connection

@@ -42,8 +42,10 @@ def test_a_task_that_is_not_to_be_tried_again_after_its_timeout_is_dead_at_once(
     start: Start, watch: psycopg.Connection
 ) -> None:
     hang_once.enqueue(1)
-    start(partitions=1)
+    one = start(partitions=1)
     wait_until(lambda: ended(watch) == [("hang_once", "DEAD", 1, 0)], 60)
+    counted = 'pgsupervise_tasks_finished_total{name="tests.project.tasks.hang_once",outcome="timed_out"} 1.0'
+    wait_until(lambda: counted in one.get("/metrics")[1], 20)
 
 
 def test_a_soft_timeout_is_an_exception_in_the_task_and_its_worker_goes_on(
@@ -82,6 +84,8 @@ def test_a_chosen_running_task_is_cancelled_and_its_neighbours_are_not(start: St
     ]
     assert watch.execute("SELECT number FROM ledger ORDER BY began").fetchall() == [(0,), (1,)]
     assert one.log.count("reason=cancelled task=") == 1
+    counted = 'pgsupervise_tasks_finished_total{name="tests.project.tasks.record",outcome="cancelled"} 2.0'
+    wait_until(lambda: counted in one.get("/metrics")[1], 20)
     assert not cancel(behind)
     assert one.stop() == 0
 
