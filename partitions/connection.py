@@ -11,8 +11,9 @@ from psycopg.waiting import Ready, Wait
 Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")
 
-# A server that goes down, crashes, starts or closes an idle session, or that has no place for one more.
-_LOST_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "53300"})
+# A server that goes down, crashes, starts, ends a session (idle, idle in a transaction, or too long in one), or has no
+# place for one more.
+_LOST_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "53300"})
 _PASSING_STATES = frozenset({"55P03", "57014"})
 _PASSING_CLASSES = frozenset({"40", "53"})
 
@@ -80,10 +81,12 @@ def is_lost(error: BaseException) -> bool:
     """
     if isinstance(error, psycopg.InterfaceError):
         return True
+    if isinstance(error, psycopg.Error) and error.sqlstate in _LOST_STATES:
+        return True
     if not isinstance(error, psycopg.OperationalError):
         return False
     # libpq itself reports a broken or refused connection, and knows no SQLSTATE.
-    return error.sqlstate is None or error.sqlstate.startswith("08") or error.sqlstate in _LOST_STATES
+    return error.sqlstate is None or error.sqlstate.startswith("08")
 
 
 def is_passing(error: BaseException) -> bool:

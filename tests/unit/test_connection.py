@@ -18,6 +18,8 @@ LOST: list[type[psycopg.Error]] = [
     errors.CrashShutdown,
     errors.CannotConnectNow,
     errors.IdleSessionTimeout,
+    errors.IdleInTransactionSessionTimeout,
+    errors.TransactionTimeout,
     errors.TooManyConnections,
 ]
 PASSING: list[type[psycopg.Error]] = [
