@@ -6,6 +6,8 @@ from datetime import timedelta
 
 from pgsupervise.partitions.buckets import BUCKETS
 
+from . import memory
+
 LAST_WORDS = timedelta(seconds=5)
 """How long keeper and exporter may take to end when the workers have drained."""
 
@@ -79,7 +81,7 @@ class Config:
                 f"period of {self.grace_period.total_seconds():g} s: leave {LAST_WORDS.total_seconds():g} s between "
                 "them; lower --drain-timeout or raise terminationGracePeriodSeconds and --grace-period"
             )
-        if self.max_memory is not None and not os.path.exists("/proc/self/statm"):
+        if self.max_memory is not None and not memory.is_told():
             faults.append("--max-memory: this platform does not tell how much memory a process holds: leave it out")
         if not hasattr(os, "fork"):
             faults.append("this platform cannot fork: run pgsupervise on Linux or another Unix")

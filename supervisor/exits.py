@@ -21,6 +21,9 @@ class ExitCode(IntEnum):
     """A child whose parent was killed, and whose task did not end in time."""
 
 
+KILLED = "signal:SIGKILL"
+
+
 def describe(exitcode: int) -> str:
     """Return the reason of an end, from a fixed set of words, so that it can label a metric."""
     if exitcode < 0:

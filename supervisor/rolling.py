@@ -1,17 +1,16 @@
 """Replacing children on purpose, one slot at a time: a rolling restart, and recycling by tasks, memory and age."""
 
-import os
 import random
 from collections import deque
 from collections.abc import Sequence
 
 from .config import Config
+from .memory import resident_mib
 from .slots import Slot
 
 ROLLED = "rolled"
 JITTER = 0.2
 """A child's limits are up to this share lower than asked for, so that children of one age do not come due together."""
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Rolling:
@@ -48,7 +47,7 @@ class Rolling:
             return "recycled:tasks"
         if config.max_age and now - slot.started_at >= config.max_age.total_seconds() * slot.wear:
             return "recycled:age"
-        if config.max_memory and _resident_mib(slot.pid) >= config.max_memory * slot.wear:
+        if config.max_memory and resident_mib(slot.pid) >= config.max_memory * slot.wear:
             return "recycled:memory"
         return ""
 
@@ -56,11 +55,3 @@ class Rolling:
 def new_wear() -> float:
     """Return the share of its limits that a new child may use up."""
     return random.uniform(1 - JITTER, 1.0)  # noqa: S311 - spreads restarts, hides nothing
-
-
-def _resident_mib(pid: int) -> float:
-    try:
-        with open(f"/proc/{pid}/statm") as pages:
-            return int(pages.read().split()[1]) * _PAGE / 2**20
-    except (OSError, IndexError):  # it has just ended
-        return 0.0

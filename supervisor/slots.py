@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 
 from .board import BoardRow
+from .exits import ExitCode, describe
 
 SHORT_LIFE_SECONDS = 10.0
 """A child that lived longer than this is restarted without a wait."""
@@ -50,6 +51,10 @@ class Slot:
     def pid(self) -> int:
         """The child's pid, 0 where there is none."""
         return self.process.pid or 0 if self.process else 0
+
+    def end_reason(self, code: int) -> str:
+        """Return why the child ended with this code: by our will, or of something else before it could obey."""
+        return self.ended_for if self.ended_for and (self.killed or code == ExitCode.OK) else describe(code)
 
     def is_due(self, now: float) -> bool:
         """Return whether a child should be started now."""

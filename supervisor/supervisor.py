@@ -19,9 +19,10 @@ from .child import Closeable, Serve, child_main, quiet_collector
 from .config import LAST_WORDS, Config
 from .context import ChildContext
 from .deaths import Deaths
-from .exits import ExitCode, describe
+from .exits import KILLED, ExitCode
 from .exporter import Exporter
 from .keeper import Keeper
+from .memory import OUT_OF_MEMORY, OutOfMemory
 from .overdue import Overdue
 from .project import Project
 from .rolling import Rolling, new_wear
@@ -49,6 +50,7 @@ class Supervisor:
         self.inbox = SignalInbox(*_SIGNALS)
         self.overdue = Overdue(config, self.slots)
         self.rolling = Rolling(config, self.slots)
+        self.out_of_memory = OutOfMemory()
         self.deaths = Deaths()
         self._tick = config.tick.total_seconds()
         self._stopping = False
@@ -217,9 +219,9 @@ class Supervisor:
         assert slot.process is not None  # noqa: S101 - the caller has looked
         slot.process.join()
         code = slot.process.exitcode or 0
-        # A child that was told to end and died of something else meanwhile has that for its reason.
-        reason = slot.ended_for if slot.killed or code == ExitCode.OK else describe(code)
-        reason = reason or describe(code)
+        reason = slot.end_reason(code)
+        if reason == KILLED and self.out_of_memory.has_killed():
+            reason = OUT_OF_MEMORY
         lived = time.monotonic() - slot.started_at
         fields: dict[str, Any] = {
             "child": slot.name,
