@@ -1,0 +1,1 @@
+"""Faults on purpose, and what is still true after them."""
