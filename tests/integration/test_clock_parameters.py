@@ -1,0 +1,46 @@
+"""Points in time that a process hands to a statement: PostgreSQL itself says which parameters are any."""
+
+import re
+from collections.abc import Callable
+
+import psycopg
+
+from pgsupervise.partitions.statements import all_names, load
+
+PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+POINTS_IN_TIME = ("timestamp", "date", "time", "interval")
+# Each is either a time of the events' own or one that `read_clock` has read from the database before.
+ALLOWED = {
+    ("due_batches", "clock"): "read by read_clock; everything pending was folded after that",
+    ("postpone_batches", "until"): "what read_clock said, and a minute more",
+    ("insert_batches", "opened_at"): "when the batch's first event occurred",
+    ("insert_batches", "closes_at"): "computed from the times of the batch's events",
+    ("insert_batches", "deliver_at"): "its closes_at, or the time of the event that filled it",
+    ("update_batches", "closes_at"): "computed from the times of the batch's events",
+    ("update_batches", "deliver_at"): "its closes_at, or the time of the event that filled it",
+}
+
+
+def times_among(connection: psycopg.Connection, statement: str) -> set[str]:
+    """Return a statement's parameters that PostgreSQL takes for points in time or intervals."""
+    numbers: dict[str, int] = {}
+    text = PLACEHOLDER.sub(lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}", statement)
+    connection.execute(f"PREPARE asked AS {text.replace('%%', '%')}".encode())
+    row = connection.execute(
+        "SELECT parameter_types::text[] FROM pg_prepared_statements WHERE name = 'asked'"
+    ).fetchone()
+    connection.execute("DEALLOCATE asked")
+    assert row
+    return {name for name, type_ in zip(numbers, row[0], strict=True) if type_.startswith(POINTS_IN_TIME)}
+
+
+def test_the_only_times_that_statements_are_given_are_the_events_own_and_the_databases(
+    connect: Callable[[], psycopg.Connection],
+) -> None:
+    connection = connect()
+    assert {(name, time) for name in all_names() for time in times_among(connection, load(name))} == set(ALLOWED)
+
+
+def test_a_statement_that_takes_a_time_or_an_interval_is_recognised(connect: Callable[[], psycopg.Connection]) -> None:
+    statement = "UPDATE pgsupervise_worker SET beat_at = %(at)s, slot = %(slot)s WHERE interval '1 s' < %(silence)s"
+    assert times_among(connect(), statement) == {"at", "silence"}
