@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import django
@@ -18,6 +19,7 @@ from pgsupervise.supervisor.project import PolicySpec, Project
 
 from .texts import one_line
 
+DEFAULT_SEND_SECONDS = 10.0
 DJANGO_PLACEHOLDER = "webmaster@localhost"
 
 
@@ -45,10 +47,18 @@ def load(settings_module: str | None) -> Project:
         policies=policy_specs,
         render=rendering.render,
         channels=channels.known(),
+        longest_send=longest_send(),
         close_connections=connections.close_all,
     )
     _let_go()
     return project
+
+
+def longest_send() -> timedelta:
+    """Return how long a call of a channel may take; faults of the settings are told by `problems`."""
+    from . import settings
+
+    return timedelta(seconds=DEFAULT_SEND_SECONDS if settings.problems() else settings.read().sendgrid_timeout)
 
 
 def problems() -> list[str]:

@@ -2,18 +2,21 @@
 
 import time
 from collections.abc import Generator, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.waiting import Ready, Wait
 
+from .statements import load
+
 Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")
 
-# A server that goes down, crashes, starts, ends a session (idle, idle in a transaction, or too long in one), or has no
-# place for one more.
-_LOST_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "53300"})
+# A server that goes down, crashes, starts, ends a session (idle, idle in a transaction, or too long in one), has no
+# place for one more, or is no longer the primary: another connection may find the one that is.
+_LOST_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "25006", "53300"})
 _PASSING_STATES = frozenset({"55P03", "57014"})
 _PASSING_CLASSES = frozenset({"40", "53"})
 
@@ -70,7 +73,24 @@ def connect(
     }
     connection = _Impatient.connect(autocommit=True, **settings)
     connection.answer_seconds = answer_seconds
+    try:
+        row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    # A pooler gives each client a pid of its own making. In transaction mode it may run what another client prepared
+    # under the same name: silently, where the parameters fit.
+    if row is None or row[0] != connection.info.backend_pid:
+        connection.prepare_threshold = None
     return connection
+
+
+def database_time(connection: Connection) -> datetime:
+    """Return the database's clock."""
+    row = connection.execute(load("database_time")).fetchone()
+    assert row is not None  # noqa: S101 - a SELECT without FROM has one row
+    found: datetime = row[0]
+    return found
 
 
 def is_lost(error: BaseException) -> bool:

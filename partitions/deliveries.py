@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from .connection import Connection
+from .connection import Connection, database_time
 from .rows import ClaimedDelivery
 from .statements import load
 from .states import DeliveryState
@@ -61,5 +61,7 @@ def finish_deliveries(
 
 def release_unheld_deliveries(connection: Connection, owner: UUID, held: Collection[int]) -> list[int]:
     """Make deliveries pending that are claimed by the owner but not in its hands; call it between claims only."""
-    rows = connection.execute(load("release_unheld_deliveries"), {"owner": owner, "held": list(held)})
+    before = database_time(connection)
+    parameters = {"owner": owner, "held": list(held), "before": before}
+    rows = connection.execute(load("release_unheld_deliveries"), parameters)
     return [row[0] for row in rows]

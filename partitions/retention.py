@@ -96,6 +96,8 @@ def _make(connection: Connection, day: date) -> bool:
 def _without_waiting(connection: Connection) -> Iterator[None]:
     with connection.transaction():
         connection.execute("SET LOCAL lock_timeout = '200ms'")
+        # Stopped in here it must not keep everybody from finishing tasks.
+        connection.execute("SET LOCAL idle_in_transaction_session_timeout = '3s'")
         yield
 
 

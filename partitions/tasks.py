@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from .connection import Connection
+from .connection import Connection, database_time
 from .rows import ClaimedTask
 from .statements import load
 from .states import TaskState
@@ -84,26 +84,28 @@ def claim_tasks(
 
 
 def finish_tasks(connection: Connection, bucket: int, ended: Sequence[EndedTask]) -> set[int]:
-    """Move tasks to the archive; return the ids that were still ours. Runs in the caller's transaction."""
-    ids, tokens = [e.task.id for e in ended], [e.task.claim_token for e in ended]
-    connection.execute(
+    """Move tasks to the archive; return the ids that were moved. Runs in the caller's transaction."""
+    tokens = {e.task.id: e.task.claim_token for e in ended}
+    rows = connection.execute(
         load("archive_tasks"),
         {
             "bucket": bucket,
-            "ids": ids,
-            "tokens": tokens,
+            "ids": list(tokens),
+            "tokens": list(tokens.values()),
             "states": [e.state for e in ended],
             "crashes": [e.crashes for e in ended],
             "errors": [e.error for e in ended],
             "tracebacks": [e.traceback for e in ended],
         },
     )
-    rows = connection.execute(load("delete_archived_tasks"), {"bucket": bucket, "ids": ids, "tokens": tokens})
-    return {row[0] for row in rows}
+    moved = [row[0] for row in rows]
+    parameters = {"bucket": bucket, "ids": moved, "tokens": [tokens[id_] for id_ in moved]}
+    connection.execute(load("delete_archived_tasks"), parameters)
+    return set(moved)
 
 
 def retry_tasks(connection: Connection, bucket: int, failed: Sequence[FailedTask]) -> set[int]:
-    """Schedule failed tasks again; return the ids that were still ours."""
+    """Schedule failed tasks again; return the ids that were."""
     rows = connection.execute(
         load("retry_tasks"),
         {
@@ -119,7 +121,7 @@ def retry_tasks(connection: Connection, bucket: int, failed: Sequence[FailedTask
 
 
 def give_back_tasks(connection: Connection, bucket: int, tasks: Sequence[ClaimedTask]) -> set[int]:
-    """Make claimed tasks ready again that were not started; return the ids that were still ours."""
+    """Make claimed tasks ready again that were not started; return the ids that were."""
     rows = connection.execute(
         load("give_back_tasks"),
         {"bucket": bucket, "ids": [t.id for t in tasks], "tokens": [t.claim_token for t in tasks]},
@@ -127,9 +129,17 @@ def give_back_tasks(connection: Connection, bucket: int, tasks: Sequence[Claimed
     return {row[0] for row in rows}
 
 
+def held_tasks(connection: Connection, bucket: int, tasks: Sequence[ClaimedTask]) -> set[int]:
+    """Return the ids that are still ours: what was not written of them is locked by somebody, the rest is stale."""
+    parameters = {"bucket": bucket, "ids": [t.id for t in tasks], "tokens": [t.claim_token for t in tasks]}
+    return {row[0] for row in connection.execute(load("held_tasks"), parameters)}
+
+
 def release_unheld_tasks(connection: Connection, owner: UUID, held: Collection[int]) -> list[int]:
     """Make tasks ready that are claimed by the owner but not in its hands; call it between claims only."""
-    rows = connection.execute(load("release_unheld_tasks"), {"owner": owner, "held": list(held)})
+    before = database_time(connection)
+    parameters = {"owner": owner, "held": list(held), "before": before}
+    rows = connection.execute(load("release_unheld_tasks"), parameters)
     return [row[0] for row in rows]
 
 

@@ -1,6 +1,7 @@
 """Processes by their heartbeat rows, on the database's clock only."""
 
-from datetime import timedelta
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,20 +29,33 @@ def stop_worker(connection: Connection, worker: UUID, reason: str) -> None:
 
 
 def bury_worker(connection: Connection, worker: UUID, reason: str, running_task: int | None) -> bool:
-    """Declare a process dead whose end was seen; False when it already was."""
+    """Declare a process dead whose end was seen; False when it already was, or when its row is locked by somebody."""
     parameters = {"id": worker, "reason": reason, "running_task": running_task}
     return connection.execute(load("bury_worker"), parameters).fetchone() is not None
 
 
-def bury_silent_workers(connection: Connection, dead_after: timedelta) -> list[UUID]:
-    """Declare every process dead that has not beaten for `dead_after`; return whom."""
-    rows = connection.execute(load("bury_silent_workers"), {"dead_after": dead_after.total_seconds()})
-    return [row[0] for row in rows]
+def living_workers(connection: Connection, ids: Collection[UUID]) -> set[UUID]:
+    """Return which of these processes are not known to have ended."""
+    return {row[0] for row in connection.execute(load("living_workers"), {"ids": list(ids)})}
 
 
-def live_workers(connection: Connection, dead_after: timedelta) -> list[LiveWorker]:
+def silent_workers(connection: Connection) -> dict[UUID, datetime]:
+    """Return the processes that have been silent for their time-to-dead, each with its last beat.
+
+    Right after the database itself stood still that is everybody: see `bury_silent_workers`.
+    """
+    return dict(connection.execute(load("silent_workers")).fetchall())
+
+
+def bury_silent_workers(connection: Connection, seen: Mapping[UUID, datetime]) -> list[UUID]:
+    """Declare those dead that have not beaten since they were seen silent with that last beat; return whom."""
+    parameters = {"ids": list(seen), "beats": list(seen.values())}
+    return [row[0] for row in connection.execute(load("bury_silent_workers"), parameters)]
+
+
+def live_workers(connection: Connection) -> list[LiveWorker]:
     """Return the processes that run buckets, the oldest supervisor's first."""
-    rows = connection.execute(load("live_workers"), {"dead_after": dead_after.total_seconds()})
+    rows = connection.execute(load("live_workers"))
     return [LiveWorker(*row) for row in rows]
 
 

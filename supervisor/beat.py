@@ -13,17 +13,17 @@ import setproctitle
 from pgsupervise.metrics import recorder
 from pgsupervise.partitions import leases, workers
 from pgsupervise.partitions.buckets import partition_of
+from pgsupervise.partitions.cancelling import cancelled_claims
 
 from .context import WorkerContext
-from .deadlines import LOCK_SECONDS, Deadlines
+from .deadlines import LOCK_SECONDS
 from .exits import ExitCode
 from .share import targets
 
 logger = logging.getLogger(__name__)
 SIGNAL_SECONDS = 0.25
-"""How often signals, deadlines and changes are looked for: the main thread does so only between two tasks."""
-ORPHAN_SHARE = 0.8
-"""Of the time-to-dead: so long after its parent's end a child may go on with the task in hand."""
+"""How often signals and changes are looked for: the main thread does so only between two tasks."""
+LONGEST_PAUSE_SECONDS = 1.0
 UNSETTLED_SECONDS = 0.1
 """How often the leases are looked at while what is owned is not yet what should be owned."""
 SETTLING_SECONDS = 10.0
@@ -39,9 +39,7 @@ class Beat(threading.Thread):
         self._ownership = context.ownership
         self._wake = threading.Event()
         self._link = context.link("beat", self._pause, context.config.fence_after.total_seconds() / 2)
-        self._deadlines = Deadlines(context)
         self._changes = -1
-        self._leave_until: float | None = None
         self._shown = ""
         self._settled = False
         self._settled_at = time.monotonic()
@@ -52,15 +50,13 @@ class Beat(threading.Thread):
         """Beat until the worker has drained, then give everything back."""
         while not self._context.work_ended.is_set():
             self._context.take_signals()
-            self._look_for_parent()
             if self._is_due():
                 self._settled = False
                 with self._link.guard():
                     self._beat_if_due()
                     self._settled = self._look_after_leases()
                     self._show_buckets()
-            with self._link.guard():
-                self._deadlines.look(self._link)
+                    self._context.board.booted()
             self._wake.wait(min(SIGNAL_SECONDS, self._pause_until_next()))
             self._wake.clear()
         with self._link.guard():
@@ -79,23 +75,8 @@ class Beat(threading.Thread):
 
     def _pause(self, seconds: float) -> None:
         recorder.beat_failed()
-        self._context.work_ended.wait(seconds)
-
-    def _look_for_parent(self) -> None:
-        """Drain where the supervisor is gone: nobody would kill a stuck task, and others take it for dead soon."""
-        if os.getppid() == self._context.parent_pid:
-            return
-        now = time.monotonic()
-        if self._leave_until is None:
-            logger.warning("the supervisor is gone: draining")
-            self._leave_until = now + ORPHAN_SHARE * self._context.config.dead_after.total_seconds()
-            self._context.drain()
-        if now >= self._leave_until:
-            logger.error("the supervisor is gone and a task does not end: ending with it")
-            with self._link.guard():
-                self._say_last_words()
-                workers.bury_worker(self._link.connection, self._context.id, "orphaned", None)
-            os._exit(ExitCode.ORPHANED)
+        # Not for long: when the database is back, others soon take who does not beat for dead.
+        self._context.work_ended.wait(min(seconds, LONGEST_PAUSE_SECONDS))
 
     def _is_due(self) -> bool:
         if self._changes != self._context.common.changes or self._ownership.idle_leaving():
@@ -108,7 +89,7 @@ class Beat(threading.Thread):
     def _pause_until_next(self) -> float:
         now = time.monotonic()
         until_beat = max(0.0, self._next_beat - now)
-        if self._deadlines.is_near or (not self._settled and now - self._settled_at < SETTLING_SECONDS):
+        if not self._settled and now - self._settled_at < SETTLING_SECONDS:
             return min(UNSETTLED_SECONDS, until_beat)
         return until_beat
 
@@ -129,7 +110,7 @@ class Beat(threading.Thread):
         context.board.beat(sent_at)
         recorder.beat()
         self._next_beat = sent_at + context.config.beat.total_seconds()
-        self._deadlines.ask_for_cancelled(self._link)
+        context.cancelled = cancelled_claims(self._link.connection, context.id)
 
     def _end_as_dead(self) -> None:
         # Our tasks and buckets are somebody else's by now. Python offers no way to stop a task in another thread, so
@@ -155,7 +136,7 @@ class Beat(threading.Thread):
         if self._context.draining.is_set():
             self._ownership.let_go(self._ownership.owned())
             return False
-        live = workers.live_workers(connection, self._context.config.dead_after)
+        live = workers.live_workers(connection)
         self._context.board.has_peers = any(worker.supervisor != self._context.supervisor_id for worker in live)
         goal = targets(live)
         mine = {bucket for bucket, owner in goal.items() if owner == me and self._may_take(bucket)}

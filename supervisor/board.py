@@ -11,8 +11,8 @@ _ROW = 128
 _INT = struct.Struct("=q")
 _FLOAT = struct.Struct("=d")
 _RUN = struct.Struct("=qqd")
-_DOOM = struct.Struct("=qq")
-_BOOTED, _BEAT, _INSTANCE, _RUNNING, _PREPARING, _DOOMED, _PEERS, _CHANGES = 0, 8, 16, 32, 56, 64, 80, 88
+_PAIR = struct.Struct("=qq")
+_BOOTED, _BEAT, _INSTANCE, _RUNNING, _PREPARING, _DOOMED, _PEERS, _CHANGES, _PID = 0, 8, 16, 32, 56, 64, 80, 88, 96
 
 
 class Doom(IntEnum):
@@ -60,6 +60,20 @@ class BoardRow:
         """Forget the former child, before the next one is forked."""
         self._memory[self._offset : self._offset + _ROW] = bytes(_ROW)
 
+    def born(self, pid: int, birth: int) -> None:
+        """Say which process sits in the slot, and when it was started: a pid alone may be somebody else's later."""
+        self._put(_PID, _PAIR.pack(pid, birth))
+
+    @property
+    def pid(self) -> int:
+        """The child's pid, 0 before it is born."""
+        return self._int(_PID)
+
+    @property
+    def birth(self) -> int:
+        """When it was started, in the kernel's ticks."""
+        return self._int(_PID + 8)
+
     def booted(self) -> None:
         """Say that the child serves."""
         self._put(_BOOTED, _INT.pack(1))
@@ -102,7 +116,7 @@ class BoardRow:
         """Say that the child is making itself ready to be killed for a run; 0 takes it back."""
         self._put(_PREPARING, _INT.pack(run))
         if not run:
-            self._put(_DOOMED, _DOOM.pack(0, 0))
+            self._put(_DOOMED, _PAIR.pack(0, 0))
 
     @property
     def preparing(self) -> int:
@@ -117,7 +131,7 @@ class BoardRow:
     @property
     def doomed(self) -> tuple[int, Doom] | None:
         """The run for which the child is ready to be killed, and why."""
-        run, why = _DOOM.unpack_from(self._memory, self._offset + _DOOMED)
+        run, why = _PAIR.unpack_from(self._memory, self._offset + _DOOMED)
         return (run, Doom(why)) if run else None
 
     @property

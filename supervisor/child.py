@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -20,10 +21,11 @@ from pgsupervise.partitions.connection import connect, is_lost
 from . import logs
 from .context import ChildContext
 from .exits import ExitCode
-from .link import ANSWER_SECONDS
+from .orphans import birth_of
 from .signals import SignalInbox, let_go_of_forks, reset_in_child
 
 logger = logging.getLogger(__name__)
+BOOT_ANSWER_SECONDS = 5.0
 
 Serve = Callable[[ChildContext], int]
 
@@ -54,6 +56,7 @@ def child_main(serve: Serve, make_context: Callable[..., ChildContext], inherite
         context.inbox.open()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal's hang-up is the parent's business
         let_go_of_forks()
+        context.board.born(os.getpid(), birth_of(os.getpid()))
         context.board.instance = context.id
         code = serve(context)
     except psycopg.errors.UndefinedTable as error:
@@ -73,10 +76,12 @@ def register(context: ChildContext) -> bool:
     """Announce the process, trying with backoff while the database is away; False when told to stop meanwhile."""
     failures = 0
     while not context.draining.is_set():
+        context.board.beat(time.monotonic())
         try:
-            with connect(context.project.conninfo, f"boot {context.name}", answer_seconds=ANSWER_SECONDS) as connection:
+            with connect(
+                context.project.conninfo, f"boot {context.name}", answer_seconds=BOOT_ANSWER_SECONDS
+            ) as connection:
                 workers.register_worker(connection, **_identity(context))
-            context.board.booted()
             return True
         except psycopg.Error as error:
             if not is_lost(error):
@@ -103,6 +108,7 @@ def _identity(context: ChildContext) -> dict[str, Any]:
         "pid": os.getpid(),
         "partitions": context.config.partitions,
         "processes": context.config.workers,
+        "dead_after": context.config.dead_after.total_seconds(),
     }
 
 

@@ -64,18 +64,18 @@ class Config:
             _positive("--beat", self.beat),
             _positive("--dead-after", self.dead_after),
             _positive("--poll", self.poll),
-            _positive("--keep-finished", self.keep_finished),
+            _positive("--keep-finished", self.keep_finished, timedelta(days=36500)),
             _positive("--max-age", self.max_age),
             _positive("--grace-period", self.grace_period),
             _at_least_one("--max-tasks", self.max_tasks, "tasks"),
             _at_least_one("--max-memory", self.max_memory, "MiB"),
         ]
-        if self.dead_after < 3 * self.beat:
+        if self.dead_after / 3 < self.beat:
             faults.append(
                 f"--dead-after is {self.dead_after.total_seconds():g} s, less than three beats of "
                 f"{self.beat.total_seconds():g} s: a live worker would be taken for dead; raise it or shorten --beat"
             )
-        if self.grace_period is not None and self.drain_timeout + LAST_WORDS > self.grace_period:
+        if self.grace_period is not None and self.drain_timeout > self.grace_period - LAST_WORDS:
             faults.append(
                 f"--drain-timeout is {self.drain_timeout.total_seconds():g} s, and the platform kills after the grace "
                 f"period of {self.grace_period.total_seconds():g} s: leave {LAST_WORDS.total_seconds():g} s between "
@@ -94,10 +94,10 @@ def _between(option: str, value: int, lowest: int, highest: int) -> str:
     return f"{option} is {value}: it must be from {lowest} to {highest}"
 
 
-def _positive(option: str, value: timedelta | None) -> str:
-    if value is None or value > timedelta(0):
+def _positive(option: str, value: timedelta | None, longest: timedelta = timedelta(days=366)) -> str:
+    if value is None or timedelta(0) < value <= longest:
         return ""
-    return f"{option} is {value.total_seconds():g} s: it must be more than zero"
+    return f"{option} is {value.total_seconds():g} s: it must be more than zero, and at most {longest.days} days"
 
 
 def _at_least_one(option: str, value: int | None, what: str) -> str:

@@ -8,8 +8,6 @@ parent kills it. The neighbours of the chunk that have not begun go back with th
 import logging
 import time
 
-from pgsupervise.partitions.cancelling import cancelled_claims
-
 from .board import BoardRow, Doom
 from .context import WorkerContext
 from .link import Link
@@ -18,12 +16,12 @@ logger = logging.getLogger(__name__)
 ANSWER_SECONDS = 2.0
 """A child that has not begun to prepare itself so long after a deadline is stuck as a whole: it is killed as it is."""
 PREPARE_SECONDS = 15.0
-"""How long it may prepare itself: the senders' calls are bounded by their own timeout."""
+"""How long it may prepare itself, beyond the longest call of a channel."""
 LOCK_SECONDS = 0.5
 
 
 class Deadlines:
-    """The child's side, looked at by the beat; the main thread is the one that is stuck."""
+    """The child's side, looked at by the watch; the main thread is the one that is stuck."""
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
@@ -33,10 +31,6 @@ class Deadlines:
     def is_near(self) -> bool:
         """Whether the process is preparing itself: look again soon."""
         return self._preparing != 0
-
-    def ask_for_cancelled(self, link: Link) -> None:
-        """Learn which of the tasks in hand somebody wants to be cancelled."""
-        self._context.cancelled = cancelled_claims(link.connection, self._context.id)
 
     def look(self, link: Link) -> None:
         """Begin to prepare, say that all is ready, or forget it where the task has ended by itself."""
@@ -68,11 +62,11 @@ class Deadlines:
         self._context.holding.clear()
 
 
-def verdict(board: BoardRow) -> tuple[int, Doom] | None:
+def verdict(board: BoardRow, prepare_seconds: float) -> tuple[int, Doom] | None:
     """Return the run for which a child is to be killed now, and why. The parent's side."""
     run, doomed = board.run, board.doomed
     if doomed and doomed[0] == run.number and run.task:
         return doomed
     late = time.monotonic() - run.deadline if run.task and run.deadline else 0.0
-    patience = PREPARE_SECONDS if board.preparing == run.number else ANSWER_SECONDS
+    patience = prepare_seconds if board.preparing == run.number else ANSWER_SECONDS
     return (run.number, Doom.TIMEOUT) if late > patience else None

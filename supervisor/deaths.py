@@ -7,6 +7,7 @@ from multiprocessing.connection import Connection as Pipe
 
 from pgsupervise.partitions.reclaim import TIMEOUT
 
+from .overdue import FENCED
 from .slots import Slot, fork
 
 REMEMBERED = 256
@@ -36,8 +37,8 @@ class Deaths:
         """Remember every end: a child that drained while the database was away could not take its leave either."""
         if slot.board.instance is None:
             return
-        # A task whose worker the parent itself has killed is not the cause of that death, but where it took too long.
-        running = slot.board.running_task if not slot.killed or reason == TIMEOUT else None
+        # A task is the cause of its worker's death but where the parent had other reasons to kill it.
+        running = slot.board.running_task if not slot.killed or reason in (TIMEOUT, FENCED) else None
         death = {"id": str(slot.board.instance), "reason": reason, "running_task": running}
         self._remembered.append(json.dumps(death).encode())
         self._untold.append(self._remembered[-1])

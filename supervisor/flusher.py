@@ -208,8 +208,14 @@ class Flusher(threading.Thread):
 
     def _send(self, bucket: int, epoch: int) -> bool:
         """Claim deliveries and hand them out; a channel that must not send twice gets few at a time."""
-        if self._in_flight[bucket] or not self._may_send():
-            return False
+        # Before the question, and until all is handed out: who is about to kill this process asks the other way round.
+        self._context.sending += 1
+        try:
+            return self._may_send() and not self._in_flight[bucket] and self._hand_out(bucket, epoch)
+        finally:
+            self._context.sending -= 1
+
+    def _hand_out(self, bucket: int, epoch: int) -> bool:
         specs = self._project.channels
         is_open = self._senders.open_channels()
         safe = [name for name in is_open if specs[name].resend_is_safe]

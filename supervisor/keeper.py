@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from multiprocessing.connection import Connection as Pipe
 from uuid import UUID
 
@@ -21,10 +21,13 @@ from .child import register
 from .context import ChildContext
 from .exits import ExitCode
 from .link import Link
+from .orphans import Orphans
 
 logger = logging.getLogger(__name__)
 SWEEP_SECONDS = 1.0
 RECLAIM_CHUNK = 1000
+ORPHAN_SHARE = 0.9
+"""Of the time-to-dead: then the orphans are killed that have not ended by themselves (see beat.ORPHAN_SHARE)."""
 HOUSEKEEPING_SECONDS = 600.0
 KEEP_ENDED_WORKERS = timedelta(hours=1)
 
@@ -32,15 +35,18 @@ KEEP_ENDED_WORKERS = timedelta(hours=1)
 class Keeper:
     """One keeper process. `deaths` is the pipe on which the parent tells of children that ended."""
 
-    def __init__(self, context: ChildContext, deaths: Pipe) -> None:
+    def __init__(self, context: ChildContext, deaths: Pipe, orphans: Orphans) -> None:
         self._context = context
-        self._deaths = deaths
+        self._deaths: Pipe | None = deaths
+        self._orphans = orphans
+        self._orphaned_until: float | None = None
         self._link = Link(context.project.conninfo, context.name, self._pause, context.config.fence_after / 2)
         self._steady_since = float("inf")
         self._next_beat = 0.0
         self._next_sweep = 0.0
         self._next_housekeeping = 0.0
         self._unburied: list[tuple[UUID, str, int | None]] = []
+        self._silent: dict[tuple[UUID, datetime], float] = {}
         self._seated = False
         project = context.project
         self._safe_channels = [name for name, spec in project.channels.items() if spec.resend_is_safe]
@@ -54,10 +60,12 @@ class Keeper:
         while not self._context.draining.is_set():
             with self._link.guard():
                 self.step()
-            self._context.inbox.wait(self._next_beat_or_sweep() - time.monotonic(), also=[self._deaths.fileno()])
+                self._context.board.booted()
+            also = [self._deaths.fileno()] if self._deaths else []
+            self._context.inbox.wait(self._next_beat_or_sweep() - time.monotonic(), also)
             self._context.take_signals()
             if os.getppid() != self._context.parent_pid:
-                self._context.drain()
+                self._survive_parent()
         with self._link.guard():
             self.step()
             workers.stop_worker(self._link.connection, self._context.id, "drained")
@@ -73,6 +81,20 @@ class Keeper:
             self._sweep("exit" if buried else "silence")
         if time.monotonic() >= self._next_housekeeping:
             self._keep_house()
+
+    def _survive_parent(self) -> None:
+        """Stay until the workers have ended, and end those that do not; they are buried with the next step."""
+        now, dead_after = time.monotonic(), self._context.config.dead_after.total_seconds()
+        if self._orphaned_until is None:
+            logger.warning("the supervisor is gone: waiting for its workers to end")
+            self._orphaned_until = now + ORPHAN_SHARE * dead_after
+        if now >= self._orphaned_until:
+            for row in self._orphans.kill():
+                logger.warning("killing an orphan", extra={"fields": {"pid": row.pid, "task": row.running_task}})
+                if row.instance:
+                    self._unburied.append((row.instance, "orphaned", row.running_task))
+        if not self._orphans.alive():
+            self._context.drain()
 
     def _pause(self, seconds: float) -> None:
         # After a loss everybody's beat is late, ours too: wait until the others had time to come back.
@@ -100,24 +122,25 @@ class Keeper:
 
     def _bury_the_ended(self) -> bool:
         try:
-            while self._deaths.poll():
+            while self._deaths and self._deaths.poll():
                 told = json.loads(self._deaths.recv_bytes())
                 self._unburied.append((UUID(told["id"]), told["reason"], told["running_task"]))
         except EOFError:  # the parent is gone
-            self._context.drain()
-        buried = bool(self._unburied)
-        while self._unburied:
-            worker, reason, running_task = self._unburied[0]
-            workers.bury_worker(self._link.connection, worker, reason, running_task)
-            self._unburied.pop(0)
+            self._deaths = None
+        buried = False
+        for worker, reason, running_task in self._unburied:
+            buried = workers.bury_worker(self._link.connection, worker, reason, running_task) or buried
+        if self._unburied:
+            # One whose row somebody holds locked is tried again.
+            left = workers.living_workers(self._link.connection, [worker for worker, _, _ in self._unburied])
+            self._unburied = [death for death in self._unburied if death[0] in left]
         return buried
 
     def _sweep(self, cause: Cause) -> None:
         connection = self._link.connection
         now = time.monotonic()
         if now - self._steady_since >= self._context.config.dead_after.total_seconds():
-            for worker in workers.bury_silent_workers(connection, self._context.config.dead_after):
-                logger.warning("worker silent: declared dead", extra={"fields": {"instance": worker}})
+            self._bury_the_silent()
         # The tasks before the buckets: a bucket's next owner must not run what is behind them first.
         while self._reclaim(cause):
             pass
@@ -130,6 +153,20 @@ class Keeper:
             recorder.tasks_ended(name, "cancelled", count)
             logger.info("tasks cancelled", extra={"fields": {"task": name, "tasks": count}})
         self._next_sweep = now + SWEEP_SECONDS
+
+    def _bury_the_silent(self) -> None:
+        """Bury who was silent at the first look and has not beaten until a later one.
+
+        One look is not enough: where the database itself stood still everybody is silent until the beats get through.
+        """
+        connection, now = self._link.connection, time.monotonic()
+        silent = workers.silent_workers(connection)
+        silent.pop(self._context.id, None)
+        self._silent = {(id_, at): self._silent.get((id_, at), now) for id_, at in silent.items()}
+        patience = self._context.config.beat.total_seconds()
+        seen = {id_: at for (id_, at), since in self._silent.items() if now - since >= patience}
+        for worker in workers.bury_silent_workers(connection, seen) if seen else ():
+            logger.warning("worker silent: declared dead", extra={"fields": {"instance": worker}})
 
     def _reclaim(self, cause: Cause) -> bool:
         found = reclaim.reclaim(

@@ -57,6 +57,8 @@ class Link:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         if error is None:
+            if self._connection is None:
+                return False  # nothing was asked: that says nothing about the database
             if self._failures:
                 logger.info("database back", extra={"fields": {"loop": self._role, "after_failures": self._failures}})
             self._failures = 0

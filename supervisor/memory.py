@@ -1,11 +1,13 @@
 """What the platform tells about memory: how much a process holds, and whether the kernel has killed for want of it."""
 
 import os
+from collections import deque
 from pathlib import Path
 
 STATM = "/proc/{pid}/statm"
 EVENTS = Path("/sys/fs/cgroup/memory.events")
 """Of a container: its own cgroup is the root that it sees (cgroup v2, Linux's admin-guide/cgroup-v2)."""
+FRESH_SECONDS = 5.0
 OUT_OF_MEMORY = "out_of_memory"
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -29,15 +31,24 @@ class OutOfMemory:
 
     def __init__(self, events: Path = EVENTS) -> None:
         self._events = events
-        self._kills = self._read()
+        self._known = self._read()
+        self._kills: deque[float] = deque()
 
-    def has_killed(self) -> bool:
-        """Return whether there was such a kill since the last time; each counts once."""
-        before, self._kills = self._kills, max(self._kills, self._read())
-        if self._kills == before:
-            return False
-        self._kills = before + 1
-        return True
+    def look(self, now: float) -> None:
+        """Notice new kills, and forget old ones: they were of a task's own processes, which nobody here will miss."""
+        known = self._read()
+        self._kills.extend([now] * (known - self._known))
+        self._known = known
+        while self._kills and now - self._kills[0] > FRESH_SECONDS:
+            self._kills.popleft()
+
+    def has_killed(self, now: float) -> bool:
+        """Return whether there was such a kill just now; each counts once."""
+        self.look(now)
+        if self._kills:
+            self._kills.popleft()
+            return True
+        return False
 
     def _read(self) -> int:
         try:

@@ -61,5 +61,7 @@ class Project:
     policies: Mapping[str, PolicySpec]
     render: Callable[[DueBatch], Sequence[NewDelivery]]
     channels: Mapping[str, ChannelSpec]
+    longest_send: timedelta
+    """A channel's call does not take longer: so long a worker that is to be killed may finish what it is sending."""
     close_connections: Callable[[], None]
     """Close what the project's framework opened in the calling thread or before the fork."""

@@ -54,7 +54,7 @@ class Results:
         return bool(self._by_bucket)
 
     def write(self, connection: Connection, patience_seconds: float = -1) -> None:
-        """Write everything down, fenced by the claim tokens. What could not be written is kept.
+        """Write everything down, fenced by the claim tokens. What could not be written is kept, so what is locked.
 
         Gives up, having written nothing, when another thread has been at it for `patience_seconds`.
         """
@@ -62,9 +62,15 @@ class Results:
             return
         try:
             for bucket in list(self._by_bucket):
+                results = self._by_bucket[bucket]
                 with connection.transaction():
-                    written = _write(connection, bucket, self._by_bucket[bucket])
-                _tell(bucket, self._by_bucket.pop(bucket), written)
+                    written = _write(connection, bucket, results)
+                kept = _locked(connection, bucket, [result for result in results if result.task.id not in written])
+                _tell(bucket, [result for result in results if result not in kept], written)
+                if kept:
+                    self._by_bucket[bucket] = kept
+                else:
+                    del self._by_bucket[bucket]
         finally:
             self._lock.release()
 
@@ -87,6 +93,13 @@ def _write(connection: Connection, bucket: int, results: Sequence[Result]) -> se
     if failed:
         written |= tasks.retry_tasks(connection, bucket, failed)
     return written
+
+
+def _locked(connection: Connection, bucket: int, unwritten: Sequence[Result]) -> list[Result]:
+    if not unwritten:
+        return []
+    held = tasks.held_tasks(connection, bucket, [result.task for result in unwritten])
+    return [result for result in unwritten if result.task.id in held]
 
 
 def _tell(bucket: int, results: Sequence[Result], written: set[int]) -> None:

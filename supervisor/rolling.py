@@ -9,6 +9,7 @@ from .memory import resident_mib
 from .slots import Slot
 
 ROLLED = "rolled"
+HOPELESS_BOOTS = 3
 JITTER = 0.2
 """A child's limits are up to this share lower than asked for, so that children of one age do not come due together."""
 
@@ -18,7 +19,7 @@ class Rolling:
 
     def __init__(self, config: Config, slots: Sequence[Slot]) -> None:
         self._config = config
-        self._slots = slots
+        self._slots = deque(slots)
         self._waiting: deque[tuple[Slot, str]] = deque()
 
     def restart_all(self) -> bool:
@@ -30,18 +31,20 @@ class Rolling:
 
     def next(self, now: float) -> tuple[Slot, str] | None:
         """Return the slot whose child is to be replaced now, and why, if there is one."""
-        if not all(slot.process and slot.board.has_booted and slot.drain_until is None for slot in self._slots):
+        if not all(map(_is_steady, self._slots)):
             return None
         if self._waiting:
             return self._waiting.popleft()
-        for slot in self._slots:
-            if reason := self._is_worn(slot, now):
-                return slot, reason
+        for _ in range(len(self._slots)):
+            # Behind the one that was looked at last: else the first ones come due again before the others' turn.
+            self._slots.rotate(-1)
+            if reason := self._is_worn(self._slots[-1], now):
+                return self._slots[-1], reason
         return None
 
     def _is_worn(self, slot: Slot, now: float) -> str:
         config = self._config
-        if slot.kind != "worker":
+        if slot.kind != "worker" or not slot.process:
             return ""
         if config.max_tasks and slot.board.run.number >= config.max_tasks * slot.wear:
             return "recycled:tasks"
@@ -50,6 +53,13 @@ class Rolling:
         if config.max_memory and resident_mib(slot.pid) >= config.max_memory * slot.wear:
             return "recycled:memory"
         return ""
+
+
+def _is_steady(slot: Slot) -> bool:
+    """Return whether a slot's child serves; one whose children die before they do keeps nobody else waiting."""
+    if slot.failed_boots >= HOPELESS_BOOTS:
+        return True
+    return slot.process is not None and slot.board.has_booted and slot.drain_until is None and not slot.killed
 
 
 def new_wear() -> float:

@@ -12,9 +12,11 @@ from typing import Protocol
 
 from pgsupervise.metrics import store
 
+from . import memory
 from .config import Config
 from .exits import ExitCode
 from .project import Project
+from .rolling import JITTER
 from .supervisor import Supervisor
 
 
@@ -55,9 +57,20 @@ def examine(config: Config, root: CompositionRoot) -> Examined:
     try:
         project = root.load(config.settings)
         faults += root.problems()
+        faults += _memory_faults(config)
     except root.ProjectError as error:
         faults.append(str(error))
     return Examined(project, listener, faults)
+
+
+def _memory_faults(config: Config) -> list[str]:
+    held = memory.resident_mib(os.getpid())
+    if config.max_memory is None or config.max_memory * (1 - JITTER) > held:
+        return []
+    return [
+        f"--max-memory is {config.max_memory} MiB, and the project alone takes {held:.0f}: each worker would be "
+        f"replaced as soon as it serves; make it at least {2 * held:.0f}"
+    ]
 
 
 def start(config: Config, root: CompositionRoot) -> int:

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from functools import partial
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
@@ -14,7 +15,8 @@ import setproctitle
 
 from pgsupervise.metrics import recorder
 
-from .board import Board
+from .adopted import reap_adopted
+from .board import Board, BoardRow
 from .child import Closeable, Serve, child_main, quiet_collector
 from .config import LAST_WORDS, Config
 from .context import ChildContext
@@ -23,6 +25,7 @@ from .exits import KILLED, ExitCode
 from .exporter import Exporter
 from .keeper import Keeper
 from .memory import OUT_OF_MEMORY, OutOfMemory
+from .orphans import Orphans
 from .overdue import Overdue
 from .project import Project
 from .rolling import Rolling, new_wear
@@ -31,7 +34,7 @@ from .slots import Slot, fork
 from .worker import run_worker
 
 logger = logging.getLogger(__name__)
-FAILED_BOOTS = 5
+FAILED_BOOTS = 8
 """Where each worker's slot has had so many children in a row that never served, a restart will not help."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2)
 
@@ -48,7 +51,7 @@ class Supervisor:
         self.board = Board(len(kinds))
         self.slots = [Slot(kind, number, self.board.row(seat)) for seat, (kind, number) in enumerate(kinds)]
         self.inbox = SignalInbox(*_SIGNALS)
-        self.overdue = Overdue(config, self.slots)
+        self.overdue = Overdue(config, self.slots, project.longest_send)
         self.rolling = Rolling(config, self.slots)
         self.out_of_memory = OutOfMemory()
         self.deaths = Deaths()
@@ -81,6 +84,7 @@ class Supervisor:
         self.start_due_slots()
         while not self._stopping:
             self.inbox.wait(self._seconds_to_next_start())
+            self.out_of_memory.look(time.monotonic())
             self.board.parent.beat(time.monotonic())
             self.handle_signals()
             self.reap_exited()
@@ -117,12 +121,12 @@ class Supervisor:
         for slot in self.slots:
             if slot.process is not None and not slot.process.is_alive():
                 self._ended(slot)
-        _reap_adopted({slot.pid for slot in self.slots})
+        reap_adopted({slot.pid for slot in self.slots})
 
     def kill_overdue(self) -> None:
         """Kill children that are silent, that do not drain in time, or whose running task must end."""
-        for slot in self.overdue.silent():
-            self._kill(slot, "fenced")
+        for slot, reason in self.overdue.silent():
+            self._kill(slot, reason)
         for slot in self.overdue.draining():
             self._kill(slot, "drain timeout")
         for slot, reason in self.overdue.kill_doomed():
@@ -134,6 +138,8 @@ class Supervisor:
         if found is None:
             return
         slot, reason = found
+        if slot.process is None or slot.killed:
+            return  # it is between two children anyway
         logger.info("replacing", extra={"fields": {"child": slot.name, "pid": slot.pid, "reason": reason}})
         slot.ended_for = reason
         slot.drain_until = time.monotonic() + self.config.drain_timeout.total_seconds()
@@ -178,7 +184,7 @@ class Supervisor:
         inherited: list[Closeable] = [self.listener]
         if slot.kind == "keeper":
             reader = self.deaths.new_pipe()
-            serve = partial(_keep, deaths=reader)
+            serve = partial(_keep, deaths=reader, workers=[each.board for each in self.slots if each.kind == "worker"])
         elif slot.kind == "exporter":
             serve, inherited = self._export, []
         if self.deaths.pipe is not None:
@@ -220,7 +226,7 @@ class Supervisor:
         slot.process.join()
         code = slot.process.exitcode or 0
         reason = slot.end_reason(code)
-        if reason == KILLED and self.out_of_memory.has_killed():
+        if reason == KILLED and self.out_of_memory.has_killed(time.monotonic()):
             reason = OUT_OF_MEMORY
         lived = time.monotonic() - slot.started_at
         fields: dict[str, Any] = {
@@ -281,17 +287,5 @@ class Supervisor:
             logger.info("state", extra={"fields": fields})
 
 
-def _keep(context: ChildContext, deaths: Pipe) -> int:
-    return Keeper(context, deaths).run()
-
-
-def _reap_adopted(ours: set[int]) -> None:
-    """As process 1 of a container we inherit orphans; `WNOWAIT` looks first, so that no child of ours is taken."""
-    while True:
-        try:
-            status = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return
-        if status is None or status.si_pid in ours:
-            return
-        os.waitpid(status.si_pid, 0)
+def _keep(context: ChildContext, deaths: Pipe, workers: Sequence[BoardRow]) -> int:
+    return Keeper(context, deaths, Orphans(workers)).run()

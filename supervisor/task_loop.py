@@ -50,6 +50,8 @@ class TaskLoop:
                 self._settle()
             if not self._context.ownership.trusted():
                 break  # reclaimed by others before we could tell: their token is newer
+            if self._unsettled:
+                self._pause(self._context.config.poll.total_seconds())  # somebody holds a row locked
         self._link.close()
 
     def step(self) -> bool:
@@ -163,7 +165,10 @@ class TaskLoop:
         given = tasks.give_back_tasks(self._link.connection, bucket, chunk)
         # They are behind the watermark, in front of what would be claimed next.
         self._watermarks.pop(bucket, None)
-        recorder.stale_writes("release", len(chunk) - len(given))
+        if len(given) < len(chunk):
+            # What somebody holds locked is found as a claim that nobody holds, when it is not locked any more.
+            held = tasks.held_tasks(self._link.connection, bucket, chunk)
+            recorder.stale_writes("release", len(chunk) - len(given) - len(held))
         for name, count in Counter(task.name for task in chunk if task.id in given).items():
             recorder.tasks_given_back(name, count)
 

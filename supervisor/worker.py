@@ -10,6 +10,7 @@ from .exits import ExitCode
 from .flusher import Flusher
 from .ownership import Ownership
 from .task_loop import TaskLoop
+from .watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ def run_worker(child: ChildContext) -> int:
     )
     if not register(context):
         return ExitCode.OK
-    beat, flusher = Beat(context), Flusher(context)
-    for thread in (beat, flusher):
+    beat, flusher, watch = Beat(context), Flusher(context), Watch(context)
+    for thread in (beat, flusher, watch):
         end_on_failure(thread)
         thread.start()
     TaskLoop(context).run()
@@ -43,6 +44,7 @@ def run_worker(child: ChildContext) -> int:
     context.work_ended.set()
     beat.wake()
     _join(beat)
+    _join(watch)
     logger.info("drained")
     return ExitCode.OK
 

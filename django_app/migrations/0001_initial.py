@@ -151,6 +151,7 @@ class Migration(migrations.Migration):
                 ('pid', models.PositiveIntegerField()),
                 ('partitions', models.PositiveSmallIntegerField()),
                 ('processes', models.PositiveSmallIntegerField()),
+                ('dead_after', models.FloatField(db_default=10, default=10, help_text='Seconds of silence until others call it dead.')),
                 ('state', models.CharField(choices=[('ACTIVE', 'ACTIVE'), ('DRAINING', 'DRAINING'), ('STOPPED', 'STOPPED'), ('DEAD', 'DEAD')], max_length=8)),
                 ('started_at', models.DateTimeField()),
                 ('beat_at', models.DateTimeField()),

@@ -17,6 +17,7 @@ class Worker(models.Model):
     pid = models.PositiveIntegerField()
     partitions = models.PositiveSmallIntegerField()
     processes = models.PositiveSmallIntegerField()
+    dead_after = models.FloatField(default=10, db_default=10, help_text="Seconds of silence until others call it dead.")
     state = models.CharField(max_length=8, choices=[(state.value, state.value) for state in WorkerState])
     started_at = models.DateTimeField()
     beat_at = models.DateTimeField()

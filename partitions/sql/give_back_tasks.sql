@@ -1,6 +1,14 @@
--- Claimed but not started: no attempt is burnt. The token rises so that a late write of ours would be refused.
+-- Claimed but not started: no attempt is burnt. The token rises so that a late write of ours would be refused. A row that
+-- somebody holds locked is left for later.
+WITH unstarted AS MATERIALIZED (
+    SELECT t.id
+    FROM pgsupervise_task t
+    JOIN unnest(%(ids)s::bigint[], %(tokens)s::bigint[]) AS held (id, token) ON t.id = held.id
+    WHERE t.bucket = %(bucket)s AND t.state = 'IN PROGRESS' AND t.claim_token = held.token
+    FOR UPDATE OF t SKIP LOCKED
+)
 UPDATE pgsupervise_task t
 SET state = 'READY', claim_token = t.claim_token + 1, claimed_by = NULL, claimed_at = NULL, attempt = t.attempt - 1
-FROM unnest(%(ids)s::bigint[], %(tokens)s::bigint[]) AS held (id, token)
-WHERE t.bucket = %(bucket)s AND t.id = held.id AND t.state = 'IN PROGRESS' AND t.claim_token = held.token
+FROM unstarted
+WHERE t.bucket = %(bucket)s AND t.id = unstarted.id
 RETURNING t.id

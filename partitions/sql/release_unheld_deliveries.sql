@@ -1,5 +1,6 @@
--- A claim whose COMMIT succeeded but whose reply was lost: it was never handed to a sender.
+-- A claim whose COMMIT succeeded but whose reply was lost: it was never handed to a sender. Only claims of before the
+-- question: where this statement itself is held up on its way, it must not take what was claimed since.
 UPDATE pgsupervise_delivery
 SET state = 'PENDING', claim_token = claim_token + 1, claimed_by = NULL, claimed_at = NULL, attempt = attempt - 1
-WHERE claimed_by = %(owner)s AND state = 'SENDING' AND NOT id = ANY(%(held)s)
+WHERE claimed_by = %(owner)s AND state = 'SENDING' AND NOT id = ANY(%(held)s) AND claimed_at <= %(before)s
 RETURNING id

@@ -144,7 +144,7 @@ def _dead_stay_dead(evidence: Evidence) -> Iterator[Violation]:
 
 def _ends_explained(evidence: Evidence) -> Iterator[Violation]:
     for process in evidence.processes:
-        if process.ended is None or process.reason not in ("silence", "fenced", "error"):
+        if process.ended is None or process.reason not in ("silence", "fenced", "cut_off", "error"):
             continue
         # Nobody is silent for longer than it takes to notice: two times-to-dead and a sweep.
         since = process.ended - 2 * evidence.dead_after - 2

@@ -15,11 +15,14 @@ from tests.chaos.project.tasks import ordered, quick, slow
 
 TICK_SECONDS = 0.05
 KEYS = [f"key-{number}" for number in range(40)]
+HOT_KEYS = KEYS[:3]
+"""There is nearly always something behind the one that runs, so that a death that lets it pass is seen."""
 RECIPIENTS = [f"person{number}@example.com" for number in range(30)]
 SHORTEST, LONGEST = 0.3, 0.7
 """Of slow tasks, in seconds: one that is begun when a worker may still begin one ends before its time-to-dead."""
 ROLLED_BACK = 0.1
 QUICK_SECONDS = 0.002
+ORDERED_SECONDS = (0.005, 0.06)
 
 
 class _OnPurposeError(Exception):
@@ -124,9 +127,9 @@ class Load:
 
     def _enqueue(self) -> None:
         quick.enqueue_many((number, QUICK_SECONDS) for number in self._tasks.new(5))
-        for number in self._tasks.new(self._rand.randint(1, 2)):
-            ordered.using(key=self._rand.choice(KEYS)).enqueue(number, QUICK_SECONDS)
-        if self._rand.random() < 0.25:
+        for number, keys in zip(self._tasks.new(2), (HOT_KEYS, KEYS), strict=True):
+            ordered.using(key=self._rand.choice(keys)).enqueue(number, self._rand.uniform(*ORDERED_SECONDS))
+        if self._rand.random() < 0.15:
             slow.enqueue(self._tasks.new()[0], self._rand.uniform(SHORTEST, LONGEST))
 
     def _notify(self) -> None:

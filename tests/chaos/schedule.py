@@ -97,7 +97,10 @@ def _stream(rand: Random, kind: Kind, interval: float, seconds: float, dead_afte
     at = rand.uniform(0.0, min(interval, seconds * 0.8))
     member = rand.randrange(2)
     while at < seconds:
-        yield Planned(at, kind, member, rand.random(), _lasting(rand, kind, dead_after))
+        lasting = _lasting(rand, kind, dead_after)
+        if kind is Kind.SNAPSHOT:
+            lasting = min(lasting, seconds - at)  # nobody is to wait for its end alone
+        yield Planned(at, kind, member, rand.random(), lasting)
         at += interval * rand.uniform(0.7, 1.3)
         member = 1 - member if rand.random() < 0.7 else member
 

@@ -11,6 +11,12 @@ PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 POINTS_IN_TIME = ("timestamp", "date", "time", "interval")
 # Each is either a time of the events' own or one that `read_clock` has read from the database before.
 ALLOWED = {
+    (
+        "bury_silent_workers",
+        "beats",
+    ): "each one's beat_at as silent_workers has read it",
+    ("release_unheld_tasks", "before"): "read by database_time just before",
+    ("release_unheld_deliveries", "before"): "read by database_time just before",
     ("due_batches", "clock"): "read by read_clock; everything pending was folded after that",
     ("postpone_batches", "until"): "what read_clock said, and a minute more",
     ("insert_batches", "opened_at"): "when the batch's first event occurred",

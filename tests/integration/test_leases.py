@@ -58,7 +58,7 @@ def test_a_worker_that_was_declared_dead_does_not_come_back(connect: Connect) ->
     connection = connect()
     owner, _ = owner_of(connection, 0)
     age_beat(connection, owner)
-    assert workers.bury_silent_workers(connection, DEAD_AFTER) == [owner]
+    assert workers.bury_silent_workers(connection, workers.silent_workers(connection)) == [owner]
     assert not workers.beat(connection, owner, draining=False, running_task=None)
     assert leases.free_leases_of_the_dead(connection) == [0]
     assert leases.acquire_leases(connection, owner, [0]) == {}
@@ -69,25 +69,19 @@ def test_a_worker_that_beats_again_before_anybody_noticed_lives_on(connect: Conn
     owner, _ = owner_of(connection, 0)
     age_beat(connection, owner)
     assert workers.beat(connection, owner, draining=False, running_task=None)
-    assert workers.bury_silent_workers(connection, DEAD_AFTER) == []
+    assert workers.bury_silent_workers(connection, workers.silent_workers(connection)) == []
 
 
-def test_an_acquisition_under_way_makes_the_burial_wait_and_is_then_undone(connect: Connect) -> None:
+def test_an_acquisition_under_way_puts_the_burial_off_and_is_then_undone(connect: Connect) -> None:
     """Otherwise a bucket would come to the dead after the dead one's buckets had been freed, and stay there."""
     connection, undertaker = connect(), connect()
     owner = worker(connection)
-    buried = threading.Event()
-
-    def bury() -> None:
-        workers.bury_worker(undertaker, owner, "signal:SIGKILL", None)
-        buried.set()
-
     with connection.transaction():
         assert leases.acquire_leases(connection, owner, [9])
-        thread = threading.Thread(target=bury)
-        thread.start()
-        assert not buried.wait(0.3), "the share lock on the worker's row holds the burial back"
-    thread.join()
+        assert not workers.bury_worker(undertaker, owner, "signal:SIGKILL", None), "the share lock keeps it from it"
+        assert workers.living_workers(undertaker, [owner]) == {owner}, "so it is tried again"
+    assert workers.bury_worker(undertaker, owner, "signal:SIGKILL", None)
+    assert workers.living_workers(undertaker, [owner]) == set()
     assert leases.free_leases_of_the_dead(undertaker) == [9]
 
 
@@ -118,7 +112,7 @@ def test_live_workers_come_by_the_age_of_their_supervisor_and_without_the_silent
     worker(connection, kind="keeper")
     age_beat(connection, worker(connection))
     connection.execute("UPDATE pgsupervise_worker SET started_at = started_at - interval '1 hour' WHERE id = %s", [old])
-    assert [live.id for live in workers.live_workers(connection, DEAD_AFTER)] == [late, old, new]
+    assert [live.id for live in workers.live_workers(connection)] == [late, old, new]
 
 
 def test_ended_workers_are_pruned_unless_they_still_hold_a_claim(connect: Connect) -> None:

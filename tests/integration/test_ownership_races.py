@@ -19,7 +19,7 @@ from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.statements import load
 from pgsupervise.partitions.states import DeliveryState, TaskState
 from pgsupervise.partitions.tasks import EndedTask, FailedTask
-from tests.integration.world import DEAD_AFTER, add_task, age_beat, claim, one, owner_of, worker
+from tests.integration.world import add_task, age_beat, claim, one, owner_of, worker
 
 Connect = Callable[[], psycopg.Connection]
 T = TypeVar("T")
@@ -194,8 +194,8 @@ def test_a_beat_and_a_burial_exclude_each_other(connect: Connect) -> None:
         age_beat(lanes[0], identity)
         beaten, buried, buried_too = together(
             partial(workers.beat, lanes[0], identity, draining=False, running_task=None),
-            lambda: identity in workers.bury_silent_workers(lanes[1], DEAD_AFTER),  # noqa: B023
-            lambda: identity in workers.bury_silent_workers(lanes[2], DEAD_AFTER),  # noqa: B023
+            lambda: identity in workers.bury_silent_workers(lanes[1], workers.silent_workers(lanes[1])),  # noqa: B023
+            lambda: identity in workers.bury_silent_workers(lanes[2], workers.silent_workers(lanes[2])),  # noqa: B023
         )
         assert beaten + buried + buried_too == 1
 
@@ -208,5 +208,7 @@ def test_a_burial_in_the_middle_of_acquisitions_leaves_the_dead_nothing_for_long
             partial(leases.acquire_leases, lanes[0], identity, range(8)),
             lambda: {0: int(workers.bury_worker(lanes[1], identity, "signal:SIGKILL", None))},  # noqa: B023
         )
+        # A burial that met the acquisition's lock was left for later.
+        workers.bury_worker(lanes[1], identity, "signal:SIGKILL", None)
         assert sorted(leases.free_leases_of_the_dead(lanes[1])) == sorted(taken)
         assert leases.acquire_leases(lanes[0], identity, range(8)) == {}

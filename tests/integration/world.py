@@ -25,6 +25,7 @@ def worker(connection: psycopg.Connection, **changes: Any) -> UUID:
         "pid": 1,
         "partitions": 8,
         "processes": 8,
+        "dead_after": DEAD_AFTER.total_seconds(),
     }
     workers.register_worker(connection, **{**fields, **changes})
     return identity

@@ -100,6 +100,7 @@ def test_a_stopped_worker_is_declared_dead_and_changes_nothing_when_it_wakes(
 def test_a_keeper_that_hangs_is_replaced_and_the_dead_are_reclaimed(start: Start, watch: psycopg.Connection) -> None:
     one = start("--beat", "0.5", "--dead-after", "2", partitions=2)
     wait_until(lambda: owners(watch) == {one.instance(): 256}, 60)
+    wait_until(lambda: one.get("/startupz")[0] == 200, 60)
     (keeper,) = watch.execute("SELECT pid FROM pgsupervise_worker WHERE kind = 'keeper'").fetchall()
     os.kill(keeper[0], signal.SIGSTOP)
     record.enqueue(1, 1.0)

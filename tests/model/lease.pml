@@ -1,6 +1,6 @@
 /* The lease protocol: every interleaving of WORKERS workers and two keepers over one bucket, its batch and one task.
 
-   Each `atomic` is one statement or one transaction, as the row locks make it. Between any two of them a process may
+   Each `atomic` is as much of a statement or transaction as its row locks make one. Between any two of them a process may
    stand still for any time: it is a zombie if it was buried meanwhile. Each worker is three processes, as it has three
    threads: what the flusher and the task loop know is as old as the moment when they began.
 
@@ -15,8 +15,8 @@
    poison limit, deliveries, lost replies, crashes of PostgreSQL, and whether the SQL does what the model says: that is
    what tests/integration/test_ownership_machine.py and test_ownership_races.py are for.
 
-   Each of these, defined, leaves out one check, and the search must find what follows from it: NO_EPOCH, NO_TOKEN,
-   NO_ALIVE, NO_RISE, LATE_FREE, LATE_RECLAIM; NO_FREE breaks the promise `comes_to_the_living`. */
+   -DLEFT_OUT=EPOCH and so on leaves out one check, and the search must find what follows. -DBATCH or -DTASK adds the
+   batch or the task to the lease; together they are too many states, and neither reads the other's rows. */
 
 #ifndef WORKERS
 #define WORKERS 2
@@ -25,6 +25,17 @@
 #define MOST 4      /* acquisitions, and claims: the search is exhaustive up to here */
 #endif
 #define EVENTS 2
+#ifndef LEFT_OUT
+#define LEFT_OUT 0
+#endif
+#define EPOCH 1
+#define TOKEN 2
+#define ALIVE 3
+#define RISE 4
+#define SEEN_OWNER 5
+#define SEEN_TOKEN 6
+#define KEEPERS 7
+#define WITHOUT(check) (LEFT_OUT == check)
 #define FREE 0      /* as an owner: nobody; workers are numbered from 1 */
 
 mtype = { READY, IN_PROGRESS, DONE };
@@ -36,31 +47,19 @@ byte folded, sealed, given;        /* the batch: events in it, events in its del
 mtype task = READY;
 byte token, claimer, claims;
 
-#ifdef NO_EPOCH
-#define PASSES(worker, with) (owner == worker)
-#else
-#define PASSES(worker, with) (owner == worker && epoch == with)
-#endif
-#ifdef NO_TOKEN
-#define OURS(with) (task == IN_PROGRESS)
-#else
-#define OURS(with) (task == IN_PROGRESS && token == with)
-#endif
-#ifdef NO_ALIVE
-#define MAY_ACQUIRE(worker) true
-#else
-#define MAY_ACQUIRE(worker) (!dead[worker])
-#endif
+#define PASSES(worker, with) (owner == worker && (WITHOUT(EPOCH) || epoch == with))
+#define OURS(with) (task == IN_PROGRESS && (WITHOUT(TOKEN) || token == with))
 
 /* acquire_leases and release_leases. Whoever is free takes a free bucket; whether an owner ever lets go is open. */
 proctype Beat(byte me) {
     do
-    :: atomic { MAY_ACQUIRE(me) && owner == FREE && given < MOST ->
+    :: atomic { (WITHOUT(ALIVE) || !dead[me]) && owner == FREE && given < MOST ->
         assert(!dead[me]);
         owner = me; given++;
-#ifndef NO_RISE
-        epoch++;
-#endif
+        if
+        :: WITHOUT(RISE)
+        :: else -> epoch++
+        fi;
         assert(epoch == given);    /* never reused */
         remembered[me] = epoch }
     :: atomic { owner == me && given < MOST -> owner = FREE }
@@ -90,14 +89,20 @@ proctype Flusher(byte me) {
     od
 }
 
-/* claim_tasks; then finish_tasks or give_back_tasks, which ask for nothing but the token. */
+/* claim_tasks, which looks at the lease without locking it; then finish_tasks or give_back_tasks, which ask for nothing
+   but the token. */
 proctype Tasks(byte me) {
     byte with, mine;
     do
     :: atomic { remembered[me] != 0 && task == READY && claims < MOST -> with = remembered[me] };
         atomic {
             if
-            :: PASSES(me, with) && task == READY && claims < MOST ->
+            :: PASSES(me, with)
+            :: else -> with = 0
+            fi };
+        atomic {
+            if
+            :: with != 0 && task == READY && claims < MOST ->
                 task = IN_PROGRESS; token++; claims++; claimer = me; mine = token
             :: else
             fi;
@@ -126,28 +131,18 @@ proctype Tasks(byte me) {
 proctype Keeper() {
     byte seen;
     do
-#ifndef NO_FREE
-    :: atomic { owner != FREE && dead[owner] -> seen = owner };
+    :: atomic { !WITHOUT(KEEPERS) && owner != FREE && dead[owner] -> seen = owner };
         atomic {
             if
-#ifdef LATE_FREE
-            :: owner != FREE ->
-#else
-            :: owner == seen ->
-#endif
+            :: owner == seen || (WITHOUT(SEEN_OWNER) && owner != FREE) ->
                 assert(dead[owner]); owner = FREE
             :: else
             fi;
             seen = 0 }
-#endif
     :: atomic { task == IN_PROGRESS && dead[claimer] -> seen = token };
         atomic {
             if
-#ifdef LATE_RECLAIM
-            :: task == IN_PROGRESS ->
-#else
-            :: task == IN_PROGRESS && token == seen ->
-#endif
+            :: task == IN_PROGRESS && (WITHOUT(SEEN_TOKEN) || token == seen) ->
                 assert(dead[claimer]); task = READY; token++; claimer = 0
             :: else
             fi;

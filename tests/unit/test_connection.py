@@ -20,6 +20,7 @@ LOST: list[type[psycopg.Error]] = [
     errors.IdleSessionTimeout,
     errors.IdleInTransactionSessionTimeout,
     errors.TransactionTimeout,
+    errors.ReadOnlySqlTransaction,
     errors.TooManyConnections,
 ]
 PASSING: list[type[psycopg.Error]] = [

@@ -45,14 +45,14 @@ def test_a_bucket_comes_to_a_living_worker_in_the_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("left_out", "broken"),
     [
-        (["NO_EPOCH", "BATCH"], "rendered==folded"),
-        (["NO_TOKEN", "TASK"], "(claimer==me)&&(token==mine)"),
-        (["NO_ALIVE"], "!(dead[me])"),
-        (["NO_RISE"], "epoch==given"),
-        (["LATE_FREE"], "dead[owner]"),
-        (["LATE_RECLAIM", "TASK"], "dead[claimer]"),
+        (["LEFT_OUT=EPOCH", "BATCH"], "rendered==folded"),
+        (["LEFT_OUT=TOKEN", "TASK"], "(claimer==me)&&(token==mine)"),
+        (["LEFT_OUT=ALIVE"], "!(dead[me])"),
+        (["LEFT_OUT=RISE"], "epoch==given"),
+        (["LEFT_OUT=SEEN_OWNER"], "dead[owner]"),
+        (["LEFT_OUT=SEEN_TOKEN", "TASK"], "dead[claimer]"),
     ],
-    ids=lambda value: value[0] if isinstance(value, list) else "",
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_each_check_that_is_left_out_breaks_an_assertion(left_out: list[str], broken: str, tmp_path: Path) -> None:
     output = search(tmp_path, *left_out)
@@ -62,4 +62,4 @@ def test_each_check_that_is_left_out_breaks_an_assertion(left_out: list[str], br
 
 @needs_spin
 def test_without_keepers_a_bucket_of_the_dead_stays_with_them(tmp_path: Path) -> None:
-    assert "errors: 1" in search(tmp_path, "WORKERS=3", "NO_FREE", promise=True)
+    assert "errors: 1" in search(tmp_path, "WORKERS=3", "LEFT_OUT=KEEPERS", promise=True)

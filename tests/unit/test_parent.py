@@ -6,16 +6,17 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
 
+from pgsupervise.supervisor.adopted import reap_adopted
 from pgsupervise.supervisor.config import Config
 from pgsupervise.supervisor.deaths import REMEMBERED
-from pgsupervise.supervisor.project import Project
 from pgsupervise.supervisor.slots import fork
-from pgsupervise.supervisor.supervisor import Supervisor, _reap_adopted
+from pgsupervise.supervisor.supervisor import Supervisor
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -23,7 +24,7 @@ PR_SET_CHILD_SUBREAPER = 36
 @pytest.fixture
 def parent() -> Iterator[Supervisor]:
     with socket.socket() as listener:
-        yield Supervisor(Config(partitions=2), Mock(spec=Project), listener)
+        yield Supervisor(Config(partitions=2), Mock(longest_send=timedelta(seconds=1)), listener)
 
 
 def test_a_fork_that_fails_is_tried_again_later(parent: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,14 +82,14 @@ def _adopt_and_reap() -> int:
         os._exit(7)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        _reap_adopted({middle})
+        reap_adopted({middle})
         if os.waitid(os.P_PID, middle, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             break
         time.sleep(0.01)
     if os.waitstatus_to_exitcode(os.waitpid(middle, 0)[1]) != 7:
         return 1  # our own child's status was taken from us
     while time.monotonic() < deadline:
-        _reap_adopted(set())
+        reap_adopted(set())
         try:
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:

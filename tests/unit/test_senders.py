@@ -38,6 +38,7 @@ def pool(channel: Scripted, *, safe: bool = False, may_send: Callable[[], bool] 
     project = Project(
         conninfo={},
         tasks={},
+        longest_send=timedelta(seconds=1),
         run_task=lambda task: pytest.fail("no task here"),
         policies={"p": PolicySpec(rule=RULE), "held": PolicySpec(rule=RULE, resend_unknown=False)},
         render=lambda batch: [],

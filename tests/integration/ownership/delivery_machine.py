@@ -235,12 +235,14 @@ class DeliveryMachine(LeaseMachine):
             self.seals(one, channel)
             self.postpones(one)
         process = self.cluster.owner[bucket] or caller
+        for wrong in (Fence.STALE, Fence.STOLEN):
+            self.claims_deliveries(caller, bucket, wrong, [channel], 2, forgets)
         self.claims_deliveries(caller, bucket, Fence.RIGHT, [channel], 2, forgets)
         former = self.sendings[-2:]
         self.suffers(process, story["fate"])
         if story["sweep"] is not Sweep.NONE:
-            self.keeper_sweeps(process, drains=False, prunes=story["sweep"] is Sweep.PRUNES)
             self.claims_of_the_dead_are_reclaimed(False, [SAFE])
+            (self.prune if story["sweep"] is Sweep.PRUNES else self.free)()
         if forgets:
             self.releases_what_it_does_not_hold(process)
         self.claims_deliveries(self.heir_of(bucket)[0], bucket, Fence.RIGHT, [channel], 2, False)

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pgsupervise.partitions import leases, workers
 from pgsupervise.partitions.buckets import bucket_of
 from tests.integration.ownership.cluster_model import ALL_LEASES, Cluster, Process
-from tests.integration.world import DEAD_AFTER, age_beat, one, worker
+from tests.integration.world import age_beat, one, worker
 
 T = TypeVar("T")
 RECIPIENTS = ("ann", "bob", "eve")
@@ -65,7 +65,7 @@ class Sweep(Enum):
 
     NONE = "nothing"
     FREES = "it frees leases and reclaims claims"
-    PRUNES = "it prunes the ended before"
+    PRUNES = "it reclaims claims and prunes the ended, and has not come to their leases"
 
 
 sweeps = st.sampled_from(Sweep)
@@ -163,7 +163,7 @@ class LeaseMachine(RuleBasedStateMachine):
         age_beat(self.keeper, process.id)
         process.silent = True
         if noticed:
-            buried = workers.bury_silent_workers(self.keeper, DEAD_AFTER)
+            buried = workers.bury_silent_workers(self.keeper, workers.silent_workers(self.keeper))
             assert len(buried) == len(set(buried))
             assert set(buried) == self.cluster.bury_silent()
 
@@ -198,9 +198,13 @@ class LeaseMachine(RuleBasedStateMachine):
         if drains:
             self.beats(process, drains=True, runs=False)
         if prunes:
-            assert workers.prune_workers(self.keeper, timedelta(hours=1)) == 0
-            assert workers.prune_workers(self.keeper, timedelta(0)) == self.cluster.prune(self.claimers())
+            self.prune()
         self.free()
+
+    def prune(self) -> None:
+        """Delete the rows of the ended, but not before they are `keep` old, and of none that has claims."""
+        assert workers.prune_workers(self.keeper, timedelta(hours=1)) == 0
+        assert workers.prune_workers(self.keeper, timedelta(0)) == self.cluster.prune(self.claimers())
 
     @rule(process=processes, at=buckets, how=st.sampled_from(["acquires", "releases", "takes over", "seat", "no seat"]))
     def leases_change(self, process: Process, at: int, how: str) -> None:
@@ -243,7 +247,7 @@ class LeaseMachine(RuleBasedStateMachine):
     def processes_are_as_predicted(self) -> None:
         rows = self.read("SELECT id, state, running_task, end_reason FROM pgsupervise_worker")
         assert set(rows) == self.cluster.rows()
-        live = workers.live_workers(self.keeper, DEAD_AFTER)
+        live = workers.live_workers(self.keeper)
         assert [(one.id, one.draining) for one in live] == self.cluster.sharing()
 
     @invariant()

@@ -168,11 +168,12 @@ class TaskMachine(LeaseMachine):
         bucket: int = story["bucket"]
         self.enqueues(bucket, priority=-1, crashes=story["crashes"], count=2)
         process, epoch = self.fenced(bucket, caller, Fence.RIGHT)
+        self.hold(self.claim(process, bucket, epoch - 1, 2, tasks.START))
         former = self.hold(self.claim(process, bucket, epoch, 2, tasks.START))
         self.suffers(process, story["fate"])
         if story["sweep"] is not Sweep.NONE:
-            self.keeper_sweeps(process, drains=False, prunes=story["sweep"] is Sweep.PRUNES)
             self.claims_of_the_dead_are_reclaimed()
+            (self.prune if story["sweep"] is Sweep.PRUNES else self.free)()
         self.due_ones_are_promoted(bucket)
         heir, epoch = self.heir_of(bucket) if story["inherited"] else self.fenced(bucket, process, Fence.RIGHT)
         latter = self.hold(self.claim(heir, bucket, epoch, 2, tasks.START))
