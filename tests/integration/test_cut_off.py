@@ -1,6 +1,7 @@
 """A process stopped in the middle of a transaction, tasks ended by force: nobody waits, nothing is lost."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -49,6 +50,39 @@ def test_a_worker_stopped_while_it_finishes_holds_its_tasks_up_for_seconds_only(
     wait_until(lambda: sweep(keeper) == reclaim.Reclaimed(tasks=1), 30, "the server has ended the silent session")
     assert one(keeper, "SELECT state, crashes FROM pgsupervise_task WHERE id = %s", first.id) == ("READY", 1)
     assert one(keeper, "SELECT count(*) FROM pgsupervise_finishedtask") == 0
+
+
+def test_every_transaction_that_holds_rows_is_bounded_by_the_server(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, 0)
+    add_task(connection, 0)
+    (task,) = claim(connection, owner, epochs[0])
+    for write in (
+        lambda: tasks.retry_tasks(connection, 0, [tasks.FailedTask(task, timedelta(0), "x", "")]),
+        lambda: tasks.finish_tasks(connection, 0, [tasks.EndedTask(task, TaskState.DONE)]),
+        lambda: leases.hold_lease(connection, 0, owner, epochs[0]),
+    ):
+        with connection.transaction(force_rollback=True):
+            assert write()
+            assert one(connection, "SHOW idle_in_transaction_session_timeout") == "3s"
+    assert one(connection, "SHOW idle_in_transaction_session_timeout") == "0", "and nothing is left of it"
+
+
+def test_what_somebody_holds_locked_is_not_written_and_is_still_ours(connect: Connect) -> None:
+    connection, other = connect(), connect()
+    owner, epochs = owner_of(connection, 0)
+    for _ in range(2):
+        add_task(connection, 0)
+    locked, free = claim(connection, owner, epochs[0])
+    with other.transaction():
+        other.execute("SELECT 1 FROM pgsupervise_task WHERE id = %s FOR UPDATE", [locked.id])
+        ended = [tasks.EndedTask(task, TaskState.DONE) for task in (locked, free)]
+        assert tasks.finish_tasks(connection, 0, ended) == {free.id}
+        assert tasks.retry_tasks(connection, 0, [tasks.FailedTask(locked, timedelta(0), "x", "")]) == set()
+        assert tasks.give_back_tasks(connection, 0, [locked]) == set()
+        assert tasks.release_unheld_tasks(connection, owner, []) == []
+        assert tasks.held_tasks(connection, 0, [locked, free]) == {locked.id}
+    assert tasks.finish_tasks(connection, 0, ended) == {locked.id}
 
 
 @pytest.mark.parametrize(

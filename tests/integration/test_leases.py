@@ -72,6 +72,26 @@ def test_a_worker_that_beats_again_before_anybody_noticed_lives_on(connect: Conn
     assert workers.bury_silent_workers(connection, workers.silent_workers(connection)) == []
 
 
+def test_each_process_is_silent_by_its_own_time_to_dead(connect: Connect) -> None:
+    connection = connect()
+    patient, impatient = worker(connection, dead_after=120.0), worker(connection)
+    for identity in (patient, impatient):
+        age_beat(connection, identity, 60)
+    assert set(workers.silent_workers(connection)) == {impatient}
+    assert [live.id for live in workers.live_workers(connection)] == [patient]
+    assert workers.bury_silent_workers(connection, workers.silent_workers(connection)) == [impatient]
+
+
+def test_who_has_beaten_since_it_was_seen_silent_is_not_buried(connect: Connect) -> None:
+    connection = connect()
+    identity = worker(connection)
+    age_beat(connection, identity)
+    seen = workers.silent_workers(connection)
+    assert workers.beat(connection, identity, draining=False, running_task=None)
+    age_beat(connection, identity)
+    assert workers.bury_silent_workers(connection, seen) == []
+
+
 def test_an_acquisition_under_way_puts_the_burial_off_and_is_then_undone(connect: Connect) -> None:
     """Otherwise a bucket would come to the dead after the dead one's buckets had been freed, and stay there."""
     connection, undertaker = connect(), connect()

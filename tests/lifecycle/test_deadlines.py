@@ -4,11 +4,19 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from django.db import transaction
 
 from pgsupervise.django_app.tasks import cancel
 from tests.lifecycle.conftest import Start
 from tests.lifecycle.supervising import first_pid
-from tests.project.tasks import hang_if, hang_once, hold_the_interpreter, record, sleep_too_long
+from tests.project.tasks import (
+    hang_if,
+    hang_once,
+    hold_the_interpreter,
+    hold_the_interpreter_for_ever,
+    record,
+    sleep_too_long,
+)
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lifecycle
@@ -66,6 +74,31 @@ def test_a_task_that_lets_no_other_thread_run_is_killed_too(start: Start, watch:
     hold_the_interpreter.enqueue(1)
     start(partitions=1)
     wait_until(lambda: ended(watch) == [("hold_the_interpreter", "DEAD", 1, 0)], 60)
+
+
+def test_a_task_that_hangs_its_worker_again_and_again_is_dead_also_without_a_timeout(
+    start: Start, watch: psycopg.Connection
+) -> None:
+    hold_the_interpreter_for_ever.enqueue(1)
+    start("--beat", "0.5", "--dead-after", "2", partitions=1)
+    wait_until(lambda: ended(watch) == [("hold_the_interpreter_for_ever", "DEAD", 1, 3)], 90)
+
+
+def test_a_cancel_that_is_not_committed_yet_stops_no_other_task(start: Start, watch: psycopg.Connection) -> None:
+    first = record.using(key="one").enqueue(0, 1.0)
+    start(partitions=1)
+    first_pid(watch)
+    with transaction.atomic():
+        assert cancel(first)
+        wait_until(lambda: watch.execute("SELECT ended FROM ledger").fetchone() != (None,), 60, "it has run")
+        with psycopg.connect(watch.info.dsn, autocommit=True) as other:
+            other.execute(
+                "INSERT INTO pgsupervise_task (bucket, name, args) SELECT n, 'tests.project.tasks.record', '[7]'"
+                " FROM generate_series(0, 19) n"
+            )
+        wait_until(lambda: len(ended(watch)) == 20, 60, "the others run")
+    wait_until(lambda: len(ended(watch)) == 21, 60, "its end is written down, as what it was: it had run")
+    assert {state for _, state, _, _ in ended(watch)} == {"DONE"}
 
 
 def test_a_chosen_running_task_is_cancelled_and_its_neighbours_are_not(start: Start, watch: psycopg.Connection) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.lifecycle.conftest import Start
 from tests.lifecycle.supervising import first_pid, owners
-from tests.project.tasks import record
+from tests.project.tasks import hold_the_interpreter_for_ever, record
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lifecycle
@@ -101,6 +101,19 @@ def test_an_orphan_ends_within_the_time_to_dead_and_its_task_is_run_by_others(
     wait_until(lambda: begun(watch) == 2, 60)
     assert watch.execute("SELECT attempt, crashes FROM pgsupervise_task").fetchone() == (1, 0)
     other.stop_now()
+
+
+def test_an_orphan_that_notices_nothing_is_ended_by_its_keeper(start: Start, watch: psycopg.Connection) -> None:
+    hold_the_interpreter_for_ever.enqueue(1)
+    supervisor = start("--beat", "0.5", "--dead-after", "4", partitions=1)
+    pid = first_pid(watch)
+    os.kill(supervisor.pid, signal.SIGKILL)
+    supervisor.process.wait(60)
+    wait_until(lambda: not process_exists(pid), 60)
+    row = "SELECT end_reason, running_task IS NOT NULL FROM pgsupervise_worker WHERE pid = %s"
+    wait_until(lambda: watch.execute(row, [pid]).fetchone() == ("orphaned", True), 60)
+    count = "SELECT count(*) FROM pgsupervise_task WHERE state = 'READY' AND crashes = 1"
+    wait_until(lambda: watch.execute(count).fetchone() == (1,), 60, "what it held is reclaimed")
 
 
 def test_a_second_term_kills(start: Start, watch: psycopg.Connection) -> None:

@@ -111,6 +111,31 @@ def test_a_keeper_that_hangs_is_replaced_and_the_dead_are_reclaimed(start: Start
     assert one.stop() == 0
 
 
+def test_a_database_that_stands_still_for_longer_than_the_time_to_dead_buries_nobody(
+    own_server: Server, own_dsn: str, tmp_path: Path
+) -> None:
+    """As a stalled disk or a paused machine does it: nothing is refused, nothing is answered."""
+    with supervised(own_dsn, tmp_path, "--beat", "0.5", "--dead-after", "2") as supervisor:
+        wait_until(lambda: supervisor.get("/startupz")[0] == 200, 60)
+        for _ in range(3):
+            time.sleep(2.2)  # so long that the keeper trusts what it sees
+            pids = postgres_pids(own_server)
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            time.sleep(3)  # the stall itself, not a wait for something
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: supervisor.get("/readyz")[0] == 200, 60)
+        assert "declared dead" not in supervisor.log
+        assert supervisor.stop() == 0
+
+
+def postgres_pids(server: Server) -> list[int]:
+    postmaster = int((server.data / "postmaster.pid").read_text().split()[0])
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+    return [postmaster, *map(int, children)]
+
+
 def test_postgresql_restarted_in_immediate_mode_ends_no_child_and_loses_nothing(
     own_server: Server, own_dsn: str, tmp_path: Path
 ) -> None:

@@ -114,6 +114,13 @@ def hold_the_interpreter(number: int) -> None:
     re.match(r"(a+)+$", "a" * 60 + "b")
 
 
+@task
+def hold_the_interpreter_for_ever(number: int) -> None:
+    """The same, and nobody has said how long it may take."""
+    _begin(number)
+    re.match(r"(a+)+$", "a" * 60 + "b")
+
+
 _kept: list[bytearray] = []
 
 

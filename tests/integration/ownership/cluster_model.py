@@ -24,6 +24,8 @@ class Process:
     state: WorkerState = WorkerState.ACTIVE
     draining: bool = False
     silent: bool = False
+    moves: int = 0
+    """How often its last beat became another one."""
     running: int | None = None
     reason: str = ""
     pruned: bool = False
@@ -83,6 +85,7 @@ class Cluster:
         if process.live:
             process.state = WorkerState.DRAINING if process.draining else WorkerState.ACTIVE
             process.silent, process.running = False, running
+            process.moves += 1
         return process.live
 
     def bury(self, process: Process, reason: str, running: int | None) -> bool:
@@ -92,9 +95,14 @@ class Cluster:
             process.state, process.reason, process.running = WorkerState.DEAD, reason, running
         return buried
 
-    def bury_silent(self) -> set[UUID]:
-        """End all that have been silent; what they ran is what their last beat said."""
-        return {p.id for p in self.processes if p.silent and self.bury(p, "silence", p.running)}
+    def silent(self) -> dict[Process, int]:
+        """Return who is silent, and since which beat."""
+        return {process: process.moves for process in self.processes if process.live and process.silent}
+
+    def bury_silent(self, seen: dict[Process, int]) -> set[UUID]:
+        """End those that have been silent ever since; what they ran is what their last beat said."""
+        still = [p for p, moves in seen.items() if p.silent and p.moves == moves]
+        return {p.id for p in still if self.bury(p, "silence", p.running)}
 
     def stop(self, process: Process) -> None:
         """End a process by its own word."""

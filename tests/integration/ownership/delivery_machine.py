@@ -241,6 +241,7 @@ class DeliveryMachine(LeaseMachine):
         former = self.sendings[-2:]
         self.suffers(process, story["fate"])
         if story["sweep"] is not Sweep.NONE:
+            self.prune()
             self.claims_of_the_dead_are_reclaimed(False, [SAFE])
             (self.prune if story["sweep"] is Sweep.PRUNES else self.free)()
         if forgets:

@@ -1,7 +1,7 @@
 """The rules about processes and leases. The machines about tasks and about deliveries add theirs."""
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -92,6 +92,8 @@ class LeaseMachine(RuleBasedStateMachine):
         self.cluster = Cluster(epochs)
         self.supervisors = [uuid4(), uuid4(), uuid4()]
         self.last_seen: dict[int, tuple[UUID | None, int]] = {bucket: (None, epochs[bucket]) for bucket in epochs}
+        self.look: tuple[dict[UUID, datetime], dict[Process, int]] = {}, {}
+        """Who was silent when a keeper looked for the last time: by the tables, and by the model."""
         self.owner_at: dict[tuple[int, int], UUID] = {}
 
     def of(self, process: Process) -> psycopg.Connection:
@@ -162,10 +164,19 @@ class LeaseMachine(RuleBasedStateMachine):
     def falls_silent(self, process: Process, noticed: bool) -> None:
         age_beat(self.keeper, process.id)
         process.silent = True
+        process.moves += 1
         if noticed:
-            buried = workers.bury_silent_workers(self.keeper, workers.silent_workers(self.keeper))
+            self.bury_silent()
+
+    def bury_silent(self) -> None:
+        """Bury those who are still as they were at the former look, and then those of this one."""
+        former = self.look
+        self.look = workers.silent_workers(self.keeper), self.cluster.silent()
+        assert set(self.look[0]) == {process.id for process in self.look[1]}
+        for seen, moves in (former, self.look):
+            buried = workers.bury_silent_workers(self.keeper, seen)
             assert len(buried) == len(set(buried))
-            assert set(buried) == self.cluster.bury_silent()
+            assert set(buried) == self.cluster.bury_silent(moves)
 
     @rule(process=processes, fate=fates)
     def suffers(self, process: Process, fate: Fate) -> None:

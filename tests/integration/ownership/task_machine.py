@@ -172,12 +172,14 @@ class TaskMachine(LeaseMachine):
         former = self.hold(self.claim(process, bucket, epoch, 2, tasks.START))
         self.suffers(process, story["fate"])
         if story["sweep"] is not Sweep.NONE:
+            self.prune()
             self.claims_of_the_dead_are_reclaimed()
             (self.prune if story["sweep"] is Sweep.PRUNES else self.free)()
         self.due_ones_are_promoted(bucket)
         heir, epoch = self.heir_of(bucket) if story["inherited"] else self.fenced(bucket, process, Fence.RIGHT)
         latter = self.hold(self.claim(heir, bucket, epoch, 2, tasks.START))
-        self.writes_an_end(former, story["late"])
+        for late in (story["late"], End.GIVEN_BACK, End.FAILED, End.DONE):
+            self.writes_an_end(former, late)
         self.due_ones_are_promoted(bucket)
         self.writes_an_end(former + latter, story["end"])
 
