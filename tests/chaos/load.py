@@ -10,8 +10,6 @@ from django.db import OperationalError, connection, transaction
 
 from pgsupervise.django_app.notifications import Notification, notify, notify_many
 from tests.chaos.evidence import Produced
-from tests.chaos.project.notifications import fixed, mailed, sliding
-from tests.chaos.project.tasks import ordered, quick, slow
 
 TICK_SECONDS = 0.05
 KEYS = [f"key-{number}" for number in range(40)]
@@ -125,7 +123,10 @@ class Load:
             for book in books:
                 book.settle(lambda book: book.committed)
 
+    # The project is imported by the run's own process only: in that of the other tests its policies are unknown.
     def _enqueue(self) -> None:
+        from tests.chaos.project.tasks import ordered, quick, slow
+
         quick.enqueue_many((number, QUICK_SECONDS) for number in self._tasks.new(5))
         for number, keys in zip(self._tasks.new(2), (HOT_KEYS, KEYS), strict=True):
             ordered.using(key=self._rand.choice(keys)).enqueue(number, self._rand.uniform(*ORDERED_SECONDS))
@@ -133,6 +134,8 @@ class Load:
             slow.enqueue(self._tasks.new()[0], self._rand.uniform(SHORTEST, LONGEST))
 
     def _notify(self) -> None:
+        from tests.chaos.project.notifications import fixed, mailed, sliding
+
         one = self._events.new()[0]
         notify(sliding, self._rand.choice(RECIPIENTS), {"number": one}, object=self._rand.choice("xyz"))
         notify_many(fixed, (Notification(self._rand.choice(RECIPIENTS), {"number": n}) for n in self._events.new(2)))
