@@ -64,7 +64,8 @@ def count(watch: psycopg.Connection, query: str) -> int:
 
 def kill_now_and_then(supervisor: Supervised, watch: psycopg.Connection) -> set[int]:
     """SIGKILL some random workers, and wait until all tasks have ended; return the pids."""
-    rand, killed = random.Random(21), set()
+    rand = random.Random(21)
+    killed: set[int] = set()
     while count(watch, "SELECT count(*) FROM pgsupervise_task"):
         pids = sorted(supervisor.workers(watch).values())
         if len(pids) >= 2 and len(killed) < MOST_KILLS:

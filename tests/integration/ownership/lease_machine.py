@@ -169,14 +169,13 @@ class LeaseMachine(RuleBasedStateMachine):
             self.bury_silent()
 
     def bury_silent(self) -> None:
-        """Bury those who are still as they were at the former look, and then those of this one."""
-        former = self.look
+        """Bury those who have been silent since the former look, and look again."""
+        seen, moves = self.look
+        buried = workers.bury_silent_workers(self.keeper, seen)
+        assert len(buried) == len(set(buried))
+        assert set(buried) == self.cluster.bury_silent(moves)
         self.look = workers.silent_workers(self.keeper), self.cluster.silent()
         assert set(self.look[0]) == {process.id for process in self.look[1]}
-        for seen, moves in (former, self.look):
-            buried = workers.bury_silent_workers(self.keeper, seen)
-            assert len(buried) == len(set(buried))
-            assert set(buried) == self.cluster.bury_silent(moves)
 
     @rule(process=processes, fate=fates)
     def suffers(self, process: Process, fate: Fate) -> None:
@@ -187,6 +186,7 @@ class LeaseMachine(RuleBasedStateMachine):
             case Fate.SILENT_IN_A_TASK:
                 self.beats(process, drains=False, runs=True)
                 self.falls_silent(process, noticed=True)
+                self.bury_silent()
             case Fate.DRAINED:
                 self.release(process, self.owned_by(process))
                 self.stop(process)
