@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
@@ -189,19 +189,7 @@ class Supervisor:
             serve, inherited = self._export, []
         if self.deaths.pipe is not None:
             inherited.append(self.deaths.pipe)
-        make_context = partial(
-            ChildContext,
-            config=self.config,
-            project=self.project,
-            supervisor_id=self.id,
-            parent_pid=os.getpid(),
-            kind=slot.kind,
-            slot=slot.number,
-            board=slot.board,
-            common=self.board.parent,
-            wake_parent=self.inbox.wake,
-        )
-        main = partial(child_main, serve, make_context, inherited)
+        main = partial(child_main, serve, self._context_of(slot), inherited)
         process = fork.Process(target=main, name=slot.name)
         try:
             with blocked(*_SIGNALS):
@@ -217,6 +205,20 @@ class Supervisor:
                 reader.close()
         slot.process, slot.started_at, slot.start_at = process, time.monotonic(), None
         logger.info("child started", extra={"fields": {"child": slot.name, "pid": process.pid}})
+
+    def _context_of(self, slot: Slot) -> Callable[..., ChildContext]:
+        return partial(
+            ChildContext,
+            config=self.config,
+            project=self.project,
+            supervisor_id=self.id,
+            parent_pid=os.getpid(),
+            kind=slot.kind,
+            slot=slot.number,
+            board=slot.board,
+            common=self.board.parent,
+            wake_parent=self.inbox.wake,
+        )
 
     def _export(self, context: ChildContext) -> int:
         return Exporter(context, self.listener, self.board, self.slots).run()
