@@ -107,7 +107,7 @@ def _stream(rand: Random, kind: Kind, interval: float, seconds: float, dead_afte
 
 def _lasting(rand: Random, kind: Kind, dead_after: float) -> float:
     if kind in STOPPING:
-        return dead_after + rand.uniform(0.6, 2.0)
+        return dead_after + rand.uniform(2.0, 3.5)  # a burial takes two looks, a beat and a sweep apart
     if kind is Kind.SHORT_STALL:
         return rand.uniform(0.2, 0.45) * dead_after
     return SNAPSHOT_SECONDS if kind is Kind.SNAPSHOT else 0.0
