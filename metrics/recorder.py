@@ -24,7 +24,7 @@ def tasks_given_back(name: str, amount: int = 1) -> None:
 
 
 def tasks_ended(name: str, outcome: str, amount: int = 1) -> None:
-    """Count tasks that did not end by themselves: timed_out, poisoned, cancelled."""
+    """Count runs that did not end by themselves: timed_out (and tried again), dead, cancelled."""
     made = current()
     made.child(made.tasks_finished, name, outcome).inc(amount)
 

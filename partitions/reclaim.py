@@ -14,7 +14,7 @@ from .tasks import EndedTask, FailedTask, finish_tasks, retry_tasks
 POISON_LIMIT = 3
 """A task that was running when this many workers died is DEAD: it is taken to be the cause."""
 
-TIMEOUT = "timeout"
+TIMEOUT, CANCELLED = "timeout", "cancelled"
 """Why a worker ended that its parent killed because of the task in it."""
 
 
@@ -38,9 +38,15 @@ class LostTask:
         return self.was_running and self.reason == TIMEOUT
 
     @property
+    def cancelled(self) -> bool:
+        """Whether its worker was killed because somebody wanted it to end."""
+        return self.was_running and self.reason == CANCELLED
+
+    @property
     def is_poison(self) -> bool:
         """Whether it has cost as many workers as a task may."""
-        return self.was_running and not self.timed_out and self.crashes + 1 >= POISON_LIMIT
+        killed_for_it = self.timed_out or self.cancelled
+        return self.was_running and not killed_for_it and self.crashes + 1 >= POISON_LIMIT
 
     @property
     def error(self) -> str:
@@ -64,13 +70,14 @@ class Reclaimed:
     timed_out: int = 0
     deliveries: int = 0
     unknown_deliveries: int = 0
-    ends: Sequence[tuple[str, str]] = field(default=(), compare=False)
-    """Name and end ("timed_out", "poisoned") of each task whose run nobody else could count."""
+    cancelled: int = 0
+    ends: Sequence[tuple[LostTask, TaskState]] = field(default=(), compare=False)
+    """Each task whose run nobody else could tell of, and its state now."""
 
     @property
     def claims(self) -> int:
         """How many tasks that are."""
-        return self.tasks + self.poisoned + self.timed_out
+        return self.tasks + self.poisoned + self.timed_out + self.cancelled
 
 
 def reclaim(
@@ -91,7 +98,8 @@ def reclaim(
         lost = [LostTask(*row[:-1]) for row in connection.execute(load("lost_tasks"), {"limit": limit})]
         timed_out = [task for task in lost if task.timed_out]
         poisoned = [task for task in lost if task.is_poison]
-        others = [task for task in lost if not task.timed_out and not task.is_poison]
+        cancelled = [task for task in lost if task.cancelled]
+        others = [task for task in lost if not task.timed_out and not task.is_poison and not task.cancelled]
         parameters = {
             "ids": [t.id for t in others],
             "tokens": [t.claim_token for t in others],
@@ -101,13 +109,18 @@ def reclaim(
         ready = connection.execute(load("reclaim_tasks"), parameters).fetchall()
         given_up = _by_bucket(poisoned, lambda bucket, tasks: _bury(connection, bucket, tasks))
         late = _by_bucket(timed_out, lambda bucket, tasks: _time_out(connection, bucket, tasks, dead_on_timeout))
+        unwanted = _by_bucket(cancelled, lambda bucket, tasks: _end_cancelled(connection, bucket, tasks))
     deliveries = connection.execute(
         load("reclaim_deliveries"),
         {"safe_channels": list(safe_channels), "resend_policies": list(resend_policies), "limit": limit},
     ).fetchall()
     unknown = sum(1 for _, state in deliveries if state == DeliveryState.UNKNOWN)
-    ends = [(task.name, "timed_out") for task in timed_out] + [(task.name, "poisoned") for task in poisoned]
-    return Reclaimed(len(ready), given_up, late, len(deliveries), unknown, ends)
+    ends = [
+        *((task, TaskState.DEAD if _is_final(task, dead_on_timeout) else TaskState.SCHEDULED) for task in timed_out),
+        *((task, TaskState.DEAD) for task in poisoned),
+        *((task, TaskState.CANCELLED) for task in cancelled),
+    ]
+    return Reclaimed(len(ready), given_up, late, len(deliveries), unknown, unwanted, ends)
 
 
 def _by_bucket(tasks: Iterable[LostTask], write: Callable[[int, list[LostTask]], int]) -> int:
@@ -131,8 +144,19 @@ def _bury(connection: Connection, bucket: int, tasks: Sequence[LostTask]) -> int
     return len(finish_tasks(connection, bucket, ended))
 
 
+def _end_cancelled(connection: Connection, bucket: int, tasks: Sequence[LostTask]) -> int:
+    ended = [
+        EndedTask(task.claimed(), TaskState.CANCELLED, error="cancelled while it ran", traceback="") for task in tasks
+    ]
+    return len(finish_tasks(connection, bucket, ended))
+
+
+def _is_final(task: LostTask, dead_on_timeout: Collection[str]) -> bool:
+    return task.attempt >= task.max_attempts or task.name in dead_on_timeout
+
+
 def _time_out(connection: Connection, bucket: int, tasks: Sequence[LostTask], dead_on_timeout: Collection[str]) -> int:
-    final = [task for task in tasks if task.attempt >= task.max_attempts or task.name in dead_on_timeout]
+    final = [task for task in tasks if _is_final(task, dead_on_timeout)]
     again = [task for task in tasks if task not in final]
     written: set[int] = set()
     if final:

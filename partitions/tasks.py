@@ -85,23 +85,23 @@ def claim_tasks(
 
 def finish_tasks(connection: Connection, bucket: int, ended: Sequence[EndedTask]) -> set[int]:
     """Move tasks to the archive; return the ids that were moved. Runs in the caller's transaction."""
-    tokens = {e.task.id: e.task.claim_token for e in ended}
     rows = connection.execute(
         load("archive_tasks"),
         {
             "bucket": bucket,
-            "ids": list(tokens),
-            "tokens": list(tokens.values()),
+            "ids": [e.task.id for e in ended],
+            "tokens": [e.task.claim_token for e in ended],
             "states": [e.state for e in ended],
             "crashes": [e.crashes for e in ended],
             "errors": [e.error for e in ended],
             "tracebacks": [e.traceback for e in ended],
         },
     )
-    moved = [row[0] for row in rows]
-    parameters = {"bucket": bucket, "ids": moved, "tokens": [tokens[id_] for id_ in moved]}
+    moved = {row[0] for row in rows}
+    copied = [e.task for e in ended if e.task.id in moved]
+    parameters = {"bucket": bucket, "ids": [t.id for t in copied], "tokens": [t.claim_token for t in copied]}
     connection.execute(load("delete_archived_tasks"), parameters)
-    return set(moved)
+    return moved
 
 
 def retry_tasks(connection: Connection, bucket: int, failed: Sequence[FailedTask]) -> set[int]:

@@ -39,6 +39,7 @@ class Beat(threading.Thread):
         self._ownership = context.ownership
         self._wake = threading.Event()
         self._link = context.link("beat", self._pause, context.config.fence_after.total_seconds() / 2)
+        self._told_draining = False
         self._changes = -1
         self._shown = ""
         self._settled = False
@@ -95,17 +96,21 @@ class Beat(threading.Thread):
 
     def _beat_if_due(self) -> None:
         sent_at = time.monotonic()
-        if sent_at < self._next_beat:
-            return
         context = self._context
+        tells = context.draining.is_set() and not self._told_draining
+        if sent_at < self._next_beat and not tells:
+            return
         alive = workers.beat(
             self._link.connection,
             context.id,
-            draining=context.draining.is_set(),
+            draining=tells or self._told_draining,
             running_task=context.board.running_task,
         )
         if not alive:
             self._end_as_dead()
+        if tells:
+            self._told_draining = True  # at once: until then the others leave us what we let go
+            context.common.changed()
         self._ownership.renewed(sent_at)
         context.board.beat(sent_at)
         recorder.beat()

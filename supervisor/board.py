@@ -12,7 +12,8 @@ _INT = struct.Struct("=q")
 _FLOAT = struct.Struct("=d")
 _RUN = struct.Struct("=qqd")
 _PAIR = struct.Struct("=qq")
-_BOOTED, _BEAT, _INSTANCE, _RUNNING, _PREPARING, _DOOMED, _PEERS, _CHANGES, _PID = 0, 8, 16, 32, 56, 64, 80, 88, 96
+_BOOTED, _BEAT, _INSTANCE, _RUNNING, _PREPARING = 0, 8, 16, 32, 56
+_DOOMED, _PEERS, _CHANGES, _PID, _DISMISSED = 64, 80, 88, 96, 112
 
 
 class Doom(IntEnum):
@@ -142,6 +143,15 @@ class BoardRow:
     @has_peers.setter
     def has_peers(self, value: bool) -> None:
         self._put(_PEERS, _INT.pack(value))
+
+    def dismiss(self) -> None:
+        """Say that the parent itself wants the child to end."""
+        self._put(_DISMISSED, _INT.pack(1))
+
+    @property
+    def is_dismissed(self) -> bool:
+        """Whether the parent wants the child to end."""
+        return self._int(_DISMISSED) == 1
 
     def changed(self) -> None:
         """Count a change in who owns what. That two processes may count it as one is no harm: it is a change."""

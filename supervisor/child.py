@@ -54,7 +54,8 @@ def child_main(serve: Serve, make_context: Callable[..., ChildContext], inherite
         store.identify(context.name)
         setproctitle.setproctitle(f"pgsupervise: {context.name}")
         context.inbox.open()
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal's hang-up is the parent's business
+        for number in (signal.SIGHUP, signal.SIGUSR2):  # a terminal's hang-up, and questions, are the parent's business
+            signal.signal(number, signal.SIG_IGN)
         let_go_of_forks()
         context.board.born(os.getpid(), birth_of(os.getpid()))
         context.board.instance = context.id

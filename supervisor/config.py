@@ -10,6 +10,7 @@ from . import memory
 
 LAST_WORDS = timedelta(seconds=5)
 """How long keeper and exporter may take to end when the workers have drained."""
+_LONGEST = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,25 +68,31 @@ class Config:
             _positive("--keep-finished", self.keep_finished, timedelta(days=36500)),
             _positive("--max-age", self.max_age),
             _positive("--grace-period", self.grace_period),
-            _at_least_one("--max-tasks", self.max_tasks, "tasks"),
-            _at_least_one("--max-memory", self.max_memory, "MiB"),
+            _at_least_one("--max-tasks", self.max_tasks),
+            _at_least_one("--max-memory", self.max_memory),
         ]
-        if self.dead_after / 3 < self.beat:
+        if timedelta(0) < self.dead_after < 3 * min(self.beat, _LONGEST):
             faults.append(
                 f"--dead-after is {self.dead_after.total_seconds():g} s, less than three beats of "
                 f"{self.beat.total_seconds():g} s: a live worker would be taken for dead; raise it or shorten --beat"
             )
-        if self.grace_period is not None and self.drain_timeout > self.grace_period - LAST_WORDS:
-            faults.append(
-                f"--drain-timeout is {self.drain_timeout.total_seconds():g} s, and the platform kills after the grace "
-                f"period of {self.grace_period.total_seconds():g} s: leave {LAST_WORDS.total_seconds():g} s between "
-                "them; lower --drain-timeout or raise terminationGracePeriodSeconds and --grace-period"
-            )
+        faults.append(self._grace_fault())
         if self.max_memory is not None and not memory.is_told():
             faults.append("--max-memory: this platform does not tell how much memory a process holds: leave it out")
         if not hasattr(os, "fork"):
             faults.append("this platform cannot fork: run pgsupervise on Linux or another Unix")
         return [fault for fault in faults if fault]
+
+    def _grace_fault(self) -> str:
+        grace = self.grace_period
+        if grace is None or grace <= timedelta(0) or self.drain_timeout <= grace - LAST_WORDS:
+            return ""
+        drain, least = self.drain_timeout.total_seconds(), LAST_WORDS.total_seconds()
+        return (
+            f"--drain-timeout is {drain:g} s, and the platform kills after the grace period of "
+            f"{grace.total_seconds():g} s: leave {least:g} s between them; lower --drain-timeout, "
+            "or raise the platform's limit (terminationGracePeriodSeconds, TimeoutStopSec) and --grace-period"
+        )
 
 
 def _between(option: str, value: int, lowest: int, highest: int) -> str:
@@ -94,13 +101,13 @@ def _between(option: str, value: int, lowest: int, highest: int) -> str:
     return f"{option} is {value}: it must be from {lowest} to {highest}"
 
 
-def _positive(option: str, value: timedelta | None, longest: timedelta = timedelta(days=366)) -> str:
+def _positive(option: str, value: timedelta | None, longest: timedelta = _LONGEST) -> str:
     if value is None or timedelta(0) < value <= longest:
         return ""
     return f"{option} is {value.total_seconds():g} s: it must be more than zero, and at most {longest.days} days"
 
 
-def _at_least_one(option: str, value: int | None, what: str) -> str:
+def _at_least_one(option: str, value: int | None) -> str:
     if value is None or value >= 1:
         return ""
-    return f"{option} is {value} {what}: it must be at least 1; leave it out for no limit"
+    return f"{option} is {value}: it must be at least 1; leave it out for no limit"

@@ -41,9 +41,13 @@ class ChildContext:
         return f"{self.kind}-{self.slot}"
 
     def take_signals(self) -> None:
-        """Act upon the signals received since the last look: TERM and INT drain."""
+        """Act upon the signals received since the last look: TERM and INT drain.
+
+        A terminal and systemd signal the whole group: keeper and exporter wait for their parent's word, since they are
+        needed until the workers have ended.
+        """
         for number in self.inbox.take():
-            if number in (signal.SIGTERM, signal.SIGINT):
+            if number in (signal.SIGTERM, signal.SIGINT) and (self.kind == "worker" or self.board.is_dismissed):
                 self.draining.set()
 
     def drain(self) -> None:

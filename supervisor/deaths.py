@@ -5,7 +5,7 @@ import os
 from collections import deque
 from multiprocessing.connection import Connection as Pipe
 
-from pgsupervise.partitions.reclaim import TIMEOUT
+from pgsupervise.partitions.reclaim import CANCELLED, TIMEOUT
 
 from .overdue import FENCED
 from .slots import Slot, fork
@@ -38,7 +38,7 @@ class Deaths:
         if slot.board.instance is None:
             return
         # A task is the cause of its worker's death but where the parent had other reasons to kill it.
-        running = slot.board.running_task if not slot.killed or reason in (TIMEOUT, FENCED) else None
+        running = slot.board.running_task if not slot.killed or reason in (TIMEOUT, CANCELLED, FENCED) else None
         death = {"id": str(slot.board.instance), "reason": reason, "running_task": running}
         self._remembered.append(json.dumps(death).encode())
         self._untold.append(self._remembered[-1])

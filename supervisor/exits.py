@@ -38,5 +38,7 @@ def describe(exitcode: int) -> str:
             return "fenced"
         case ExitCode.ORPHANED:
             return "orphaned"
-        case _:
+        case ExitCode.ERROR:
             return "error"
+        case _:
+            return f"exit:{exitcode}"

@@ -16,6 +16,7 @@ from uuid import UUID
 from pgsupervise.metrics import recorder
 from pgsupervise.metrics.instruments import Cause
 from pgsupervise.partitions import cancelling, leases, reclaim, retention, workers
+from pgsupervise.partitions.states import TaskState
 
 from .child import register
 from .context import ChildContext
@@ -178,8 +179,8 @@ class Keeper:
         )
         recorder.reclaimed("task", cause, found.claims)
         recorder.reclaimed("delivery", cause, found.deliveries)
-        for (name, end), count in Counter(found.ends).items():
-            recorder.tasks_ended(name, end, count)
+        for task, state in found.ends:
+            _tell_end(task, state)
         if found != reclaim.Reclaimed():
             fields = {"cause": cause, "tasks": found.tasks, "poisoned": found.poisoned, "timed_out": found.timed_out}
             fields |= {"deliveries": found.deliveries, "unknown": found.unknown_deliveries}
@@ -202,3 +203,17 @@ class Keeper:
         if made or dropped or pruned:
             fields = {"made": len(made), "dropped": len(dropped), "workers": pruned}
             logger.info("archive kept", extra={"fields": fields})
+
+
+def _tell_end(task: reclaim.LostTask, state: TaskState) -> None:
+    fields = {"task": task.name, "id": task.id, "attempt": task.attempt, "of": task.max_attempts, "error": task.error}
+    match state:
+        case TaskState.DEAD:
+            recorder.tasks_ended(task.name, "dead")
+            logger.error("task dead", extra={"fields": fields})
+        case TaskState.CANCELLED:
+            recorder.tasks_ended(task.name, "cancelled")
+            logger.info("task cancelled while it ran", extra={"fields": fields})
+        case _:
+            recorder.tasks_ended(task.name, "timed_out")
+            logger.warning("task failed: it is tried again", extra={"fields": fields})

@@ -42,7 +42,12 @@ _OPTIONS: list[tuple[str, Any, Any, str]] = [
     ("--max-tasks", int, None, "Replace a worker after so many tasks.  [default: never]"),
     ("--max-memory", int, None, "Replace a worker that holds so many MiB.  [default: never]"),
     ("--max-age", Seconds(), None, "Replace a worker after so many seconds.  [default: never]"),
-    ("--grace-period", Seconds(), None, "Seconds from TERM to KILL here.  [env: PGSUPERVISE_GRACE_PERIOD]"),
+    (
+        "--grace-period",
+        Seconds(),
+        None,
+        "Seconds from TERM to KILL allowed here.  [env: PGSUPERVISE_GRACE_PERIOD]",
+    ),
     ("--log-level", _LEVELS, "info", "How much to log."),
 ]
 

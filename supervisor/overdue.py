@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 
-from pgsupervise.partitions.reclaim import TIMEOUT
+from pgsupervise.partitions.reclaim import CANCELLED, TIMEOUT
 
 from .board import Doom
 from .config import Config
@@ -18,7 +18,7 @@ OUTAGE_FACTOR = 3
 BOOT_SECONDS = 20.0
 """A child that boots says so again and again, also while it waits for the database: so long at the most."""
 FENCED, CUT_OFF = "fenced", "cut_off"
-REASONS = {Doom.TIMEOUT: TIMEOUT, Doom.CANCELLED: "cancelled"}
+REASONS = {Doom.TIMEOUT: TIMEOUT, Doom.CANCELLED: CANCELLED}
 
 
 class Overdue:

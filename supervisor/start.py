@@ -65,7 +65,7 @@ def examine(config: Config, root: CompositionRoot) -> Examined:
 
 def _memory_faults(config: Config) -> list[str]:
     held = memory.resident_mib(os.getpid())
-    if config.max_memory is None or config.max_memory * (1 - JITTER) > held:
+    if config.max_memory is None or config.max_memory < 1 or config.max_memory * (1 - JITTER) > held:
         return []
     return [
         f"--max-memory is {config.max_memory} MiB, and the project alone takes {held:.0f}: each worker would be "

@@ -28,7 +28,7 @@ from .memory import OUT_OF_MEMORY, OutOfMemory
 from .orphans import Orphans
 from .overdue import Overdue
 from .project import Project
-from .rolling import Rolling, new_wear
+from .rolling import ROLLED, Rolling, new_wear
 from .signals import SignalInbox, blocked
 from .slots import Slot, fork
 from .worker import run_worker
@@ -142,7 +142,9 @@ class Supervisor:
             return  # it is between two children anyway
         logger.info("replacing", extra={"fields": {"child": slot.name, "pid": slot.pid, "reason": reason}})
         slot.ended_for = reason
-        slot.drain_until = time.monotonic() + self.config.drain_timeout.total_seconds()
+        # Recycling is no reason to cut a task off; a rolling restart is wanted now.
+        patience = self.config.drain_timeout.total_seconds() if reason == ROLLED else float("inf")
+        slot.drain_until = time.monotonic() + patience
         self._signal(slot, signal.SIGTERM)
 
     def drain(self) -> int:
@@ -272,6 +274,8 @@ class Supervisor:
     def _signal(self, slot: Slot, number: signal.Signals) -> None:
         # A child that has ended is a zombie until it is reaped here, so its pid cannot be anybody else's yet.
         if slot.process is not None and slot.process.is_alive():
+            if number == signal.SIGTERM:
+                slot.board.dismiss()
             os.kill(slot.pid, number)
 
     def _seconds_to_next_start(self) -> float:
@@ -286,7 +290,7 @@ class Supervisor:
         for slot in self.slots:
             fields = {"child": slot.name, "pid": slot.pid, "booted": slot.board.has_booted}
             fields |= {"task": slot.board.running_task or 0, "silent_seconds": f"{slot.board.silent_for():.1f}"}
-            logger.info("state", extra={"fields": fields})
+            logger.warning("state", extra={"fields": fields})
 
 
 def _keep(context: ChildContext, deaths: Pipe, workers: Sequence[BoardRow]) -> int:

@@ -132,6 +132,13 @@ def test_what_is_to_be_cancelled_is_not_claimed_and_goes_to_the_archive(connect:
     assert cancelling.archive_cancelled_tasks(connection) == ["t", "t"]
     archived = connection.execute("SELECT id, state, attempt, worker FROM pgsupervise_finishedtask ORDER BY id")
     assert archived.fetchall() == [(ready, "CANCELLED", 0, None), (later, "CANCELLED", 0, None)]
-    workers.bury_worker(connection, owner, "cancelled", None)
-    assert sweep(connection) == reclaim.Reclaimed(tasks=2)
-    assert cancelling.archive_cancelled_tasks(connection) == ["t"], "also one that was taken from its worker"
+    workers.bury_worker(connection, owner, reclaim.CANCELLED, held)
+    assert sweep(connection) == reclaim.Reclaimed(tasks=1, cancelled=1)
+    assert one(
+        connection, "SELECT state, error, attempt, worker FROM pgsupervise_finishedtask WHERE id = %s", held
+    ) == (
+        "CANCELLED",
+        "cancelled while it ran",
+        1,
+        owner,
+    )

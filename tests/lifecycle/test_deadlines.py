@@ -1,5 +1,6 @@
 """Tasks that do not end: the process of that one is killed, and nobody else's work suffers."""
 
+import re
 from datetime import timedelta
 
 import psycopg
@@ -42,6 +43,11 @@ def test_a_task_beyond_its_hard_timeout_is_killed_retried_and_dead_and_its_neigh
     error = watch.execute("SELECT error FROM pgsupervise_finishedtask WHERE state = 'DEAD'").fetchone()
     assert error == ("killed: it ran longer than its hard timeout",)
     assert one.log.count("reason=timeout task=") == 2
+    assert (
+        len(re.findall('level=warning .*event="task failed: it is tried again" task=tests.project.*hang_if', one.log))
+        == 1
+    )
+    assert len(re.findall('level=error .*event="task dead" task=tests.project.*hang_if', one.log)) == 1
     assert one.log.count("child ended") == 2, "one process for each time"
     assert one.stop() == 0
 
@@ -52,7 +58,7 @@ def test_a_task_that_is_not_to_be_tried_again_after_its_timeout_is_dead_at_once(
     hang_once.enqueue(1)
     one = start(partitions=1)
     wait_until(lambda: ended(watch) == [("hang_once", "DEAD", 1, 0)], 60)
-    counted = 'pgsupervise_tasks_finished_total{name="tests.project.tasks.hang_once",outcome="timed_out"} 1.0'
+    counted = 'pgsupervise_tasks_finished_total{name="tests.project.tasks.hang_once",outcome="dead"} 1.0'
     wait_until(lambda: counted in one.get("/metrics")[1], 20)
 
 
@@ -116,6 +122,10 @@ def test_a_chosen_running_task_is_cancelled_and_its_neighbours_are_not(start: St
         ("CANCELLED", 0),
     ]
     assert watch.execute("SELECT number FROM ledger ORDER BY began").fetchall() == [(0,), (1,)]
+    trace = (
+        "SELECT error, attempt, worker IS NOT NULL, started_at IS NOT NULL FROM pgsupervise_finishedtask ORDER BY id"
+    )
+    assert watch.execute(trace).fetchone() == ("cancelled while it ran", 1, True, True)
     assert one.log.count("reason=cancelled task=") == 1
     counted = 'pgsupervise_tasks_finished_total{name="tests.project.tasks.record",outcome="cancelled"} 2.0'
     wait_until(lambda: counted in one.get("/metrics")[1], 20)

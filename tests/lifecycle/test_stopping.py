@@ -116,6 +116,19 @@ def test_an_orphan_that_notices_nothing_is_ended_by_its_keeper(start: Start, wat
     wait_until(lambda: watch.execute(count).fetchone() == (1,), 60, "what it held is reclaimed")
 
 
+def test_a_signal_to_the_whole_group_leaves_the_keeper_until_the_workers_have_ended(
+    start: Start, watch: psycopg.Connection
+) -> None:
+    """So Ctrl-C and systemd stop a service."""
+    record.enqueue(1, 3600)
+    supervisor = start("--drain-timeout", "1", partitions=2)
+    wait_until(lambda: begun(watch) == 1, 60)
+    os.killpg(supervisor.pid, signal.SIGTERM)
+    assert supervisor.process.wait(60) == 1
+    assert watch.execute("SELECT state, attempt FROM pgsupervise_task").fetchone() == ("READY", 0)
+    assert owners(watch) == {"": 256}
+
+
 def test_a_second_term_kills(start: Start, watch: psycopg.Connection) -> None:
     record.enqueue(1, 3600)
     supervisor = start()

@@ -10,9 +10,9 @@ from pgsupervise.supervisor.config import Config
 S = timedelta(seconds=1)
 FAULTY: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"beat": 4 * S, "dead_after": 10 * S}, ("--dead-after is 10 s", "three beats of 4 s", "shorten --beat")),
-    ({"max_tasks": 0}, ("--max-tasks is 0 tasks", "at least 1")),
-    ({"max_tasks": -3}, ("--max-tasks is -3 tasks", "leave it out")),
-    ({"max_memory": 0}, ("--max-memory is 0 MiB", "at least 1")),
+    ({"max_tasks": 0}, ("--max-tasks is 0", "at least 1")),
+    ({"max_tasks": -3}, ("--max-tasks is -3", "leave it out")),
+    ({"max_memory": 0}, ("--max-memory is 0", "at least 1")),
     ({"max_age": 0 * S}, ("--max-age is 0 s", "more than zero")),
     ({"max_age": -1 * S}, ("--max-age is -1 s", "more than zero")),
     ({"grace_period": 0 * S}, ("--grace-period is 0 s", "more than zero")),

@@ -23,7 +23,7 @@ from pgsupervise.supervisor.slots import LONGEST_BOOT_RETRY_SECONDS, LONGEST_RES
     [
         (0, "clean"),
         (1, "error"),
-        (77, "error"),
+        (77, "exit:77"),
         (-9, "signal:SIGKILL"),
         (-11, "signal:SIGSEGV"),
         (-35, "signal:35"),

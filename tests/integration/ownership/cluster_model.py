@@ -13,7 +13,7 @@ LIVE = (WorkerState.ACTIVE, WorkerState.DRAINING)
 ALL_LEASES = range(KEEPER_SEAT, BUCKETS)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Process:
     """A process as its row shows it, and what it remembers: one that was buried goes on by its memory."""
 

@@ -78,6 +78,7 @@ stories = st.fixed_dictionaries(
         "before_seal": st.none() | fates,
         "fate": fates,
         "sweep": sweeps,
+        "inherited": st.booleans(),
         "forgets": st.booleans(),
         "state": st.sampled_from(ENDS),
     }
@@ -246,7 +247,8 @@ class DeliveryMachine(LeaseMachine):
             (self.prune if story["sweep"] is Sweep.PRUNES else self.free)()
         if forgets:
             self.releases_what_it_does_not_hold(process)
-        self.claims_deliveries(self.heir_of(bucket)[0], bucket, Fence.RIGHT, [channel], 2, False)
+        if story["inherited"]:
+            self.claims_deliveries(self.heir_of(bucket)[0], bucket, Fence.RIGHT, [channel], 2, False)
         self.finishes(former, story["state"], timedelta(0), True)
         self.finishes(self.sendings[-2:], DeliveryState.ACCEPTED, timedelta(0), True)
 
@@ -260,6 +262,11 @@ class DeliveryMachine(LeaseMachine):
     def claims_of_the_dead_are_reclaimed(self, resend: bool, safe: list[str]) -> None:
         found = reclaim.reclaim(self.keeper, safe_channels=safe, resend_policies=["p"] if resend else [])
         assert (found.deliveries, found.unknown_deliveries) == self.ledger.reclaim(safe, resend)
+
+    def check(self) -> None:
+        super().check()
+        self.deliveries_are_as_predicted()
+        self.each_event_is_in_one_place_and_each_digest_is_frozen_once()
 
     @invariant()
     def deliveries_are_as_predicted(self) -> None:

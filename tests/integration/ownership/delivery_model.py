@@ -40,7 +40,7 @@ class Message:
         self.state, self.claimer = state, None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sending:
     """A delivery that a process got in hand once, under the epoch that its bucket had then."""
 

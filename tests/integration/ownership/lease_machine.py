@@ -254,6 +254,11 @@ class LeaseMachine(RuleBasedStateMachine):
         passed = leases.hold_lease(self.of(process), bucket, process.id, epoch)
         assert passed == self.cluster.holds(process, bucket, epoch)
 
+    def check(self) -> None:
+        """Compare the tables with the model, outside of a random history."""
+        self.processes_are_as_predicted()
+        self.leases_are_as_predicted_and_no_epoch_serves_two()
+
     @invariant()
     def processes_are_as_predicted(self) -> None:
         rows = self.read("SELECT id, state, running_task, end_reason FROM pgsupervise_worker")

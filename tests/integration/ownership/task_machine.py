@@ -206,6 +206,11 @@ class TaskMachine(LeaseMachine):
         assert (found.tasks, found.poisoned) == self.book.reclaim()
         assert found.deliveries == 0
 
+    def check(self) -> None:
+        super().check()
+        self.tasks_are_as_predicted_and_each_is_in_one_place()
+        self.claim_tokens_never_fall_and_no_attempt_is_lost()
+
     @invariant()
     def tasks_are_as_predicted_and_each_is_in_one_place(self) -> None:
         live, archive = self.read(LIVE_ROWS), self.read(ARCHIVE_ROWS)

@@ -47,7 +47,7 @@ class LiveTask:
         self.token += 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Claim:
     """What a process got in hand once; `task` is what it would write with, at any later time."""
 
