@@ -35,7 +35,7 @@ MIXED: Mapping[Kind, float] = {
     Kind.PARENT_KILL: 30.0,
     Kind.GROUP_KILL: 30.0,
     Kind.WORKER_STOP: 12.0,
-    Kind.PAIR_STOP: 15.0,
+    Kind.PAIR_STOP: 10.0,
     Kind.GROUP_STOP: 30.0,
     Kind.HANG_UP: 30.0,
     Kind.TERM: 30.0,
@@ -122,6 +122,8 @@ def all_schedules(seed: int, minutes: float) -> list[Schedule]:
 
 
 def _alone_seconds(kind: Kind) -> float:
+    if kind is Kind.PAIR_STOP:
+        return 50.0  # the one that makes a zombie each time: a parent that wakes up too kills its own at once
     return 20.0 if ALONE[kind] >= 4 or kind in STOPPING else 13.0
 
 
