@@ -100,13 +100,7 @@ def reclaim(
         poisoned = [task for task in lost if task.is_poison]
         cancelled = [task for task in lost if task.cancelled]
         others = [task for task in lost if not task.timed_out and not task.is_poison and not task.cancelled]
-        parameters = {
-            "ids": [t.id for t in others],
-            "tokens": [t.claim_token for t in others],
-            "crashes": [int(t.was_running) for t in others],
-            "errors": [t.error for t in others],
-        }
-        ready = connection.execute(load("reclaim_tasks"), parameters).fetchall()
+        ready = _make_ready(connection, others)
         given_up = _by_bucket(poisoned, lambda bucket, tasks: _bury(connection, bucket, tasks))
         late = _by_bucket(timed_out, lambda bucket, tasks: _time_out(connection, bucket, tasks, dead_on_timeout))
         unwanted = _by_bucket(cancelled, lambda bucket, tasks: _end_cancelled(connection, bucket, tasks))
@@ -120,7 +114,17 @@ def reclaim(
         *((task, TaskState.DEAD) for task in poisoned),
         *((task, TaskState.CANCELLED) for task in cancelled),
     ]
-    return Reclaimed(len(ready), given_up, late, len(deliveries), unknown, unwanted, ends)
+    return Reclaimed(ready, given_up, late, len(deliveries), unknown, unwanted, ends)
+
+
+def _make_ready(connection: Connection, tasks: Sequence[LostTask]) -> int:
+    parameters = {
+        "ids": [t.id for t in tasks],
+        "tokens": [t.claim_token for t in tasks],
+        "crashes": [int(t.was_running) for t in tasks],
+        "errors": [t.error for t in tasks],
+    }
+    return len(connection.execute(load("reclaim_tasks"), parameters).fetchall())
 
 
 def _by_bucket(tasks: Iterable[LostTask], write: Callable[[int, list[LostTask]], int]) -> int:

@@ -35,7 +35,7 @@ MIXED: Mapping[Kind, float] = {
     Kind.PARENT_KILL: 30.0,
     Kind.GROUP_KILL: 30.0,
     Kind.WORKER_STOP: 12.0,
-    Kind.PAIR_STOP: 10.0,
+    Kind.PAIR_STOP: 15.0,
     Kind.GROUP_STOP: 30.0,
     Kind.HANG_UP: 30.0,
     Kind.TERM: 30.0,

@@ -43,6 +43,7 @@ def test_a_database_that_is_away_for_ten_seconds_ends_no_child_and_loses_nothing
         record.enqueue_many((number, 0.01) for number in range(1500))
         with psycopg.connect(own_dsn, autocommit=True) as connection:
             wait_until(lambda: connection.execute("SELECT 1 FROM ledger").fetchone(), 60)
+            wait_until(lambda: len(supervisor.workers(connection)) == 4, 60)
             before = supervisor.workers(connection)
         own_server.stop_server()
         time.sleep(10)  # the outage itself, not a wait for something
