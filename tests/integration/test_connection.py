@@ -9,10 +9,14 @@ from pgsupervise.partitions.connection import connect, is_lost
 
 def test_a_statement_without_an_answer_is_given_up_and_the_connection_with_it(db: str) -> None:
     connection = connect(conninfo_to_dict(db), "test", answer_seconds=0.3)
+    pid = connection.info.backend_pid
     with pytest.raises(psycopg.OperationalError, match="no answer in time") as caught, connection.transaction():
         connection.execute("SELECT pg_sleep(30)")
     assert is_lost(caught.value)
     assert connection.closed
+    # The server sleeps on in its transaction, which tests behind this one would find.
+    with psycopg.connect(db, autocommit=True) as other:
+        assert other.execute("SELECT pg_terminate_backend(%s, 10000)", [pid]).fetchone() == (True,)
 
 
 def test_answers_within_the_time_are_not_disturbed(db: str) -> None:

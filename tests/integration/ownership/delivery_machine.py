@@ -22,6 +22,7 @@ from tests.integration.ownership.delivery_model import Ledger, Message, Sending
 from tests.integration.ownership.lease_machine import (
     BUCKETS,
     RECIPIENTS,
+    Fate,
     Fence,
     LeaseMachine,
     Sweep,
@@ -225,16 +226,7 @@ class DeliveryMachine(LeaseMachine):
         """The story of the fences: between reading and sealing, or claim and end, something happens to the process."""
         bucket, channel, forgets = bucket_of(story["recipient"]), story["channel"], story["forgets"]
         self.notifies(story["recipient"], 2, apart=True)
-        self.folds_and_renders(caller, bucket, Fence.RIGHT, 100)
-        rendered, process = self.renderings[-1:], self.cluster.owner[bucket] or caller
-        if story["before_seal"]:
-            self.suffers(process, story["before_seal"])
-        for one in rendered:
-            self.seals(one, channel)
-        self.folds_and_renders(caller, bucket, Fence.RIGHT, 100)
-        for one in rendered + self.renderings[-1:]:
-            self.seals(one, channel)
-            self.postpones(one)
+        self.seals_late(caller, bucket, channel, story["before_seal"])
         process = self.cluster.owner[bucket] or caller
         for wrong in (Fence.STALE, Fence.STOLEN):
             self.claims_deliveries(caller, bucket, wrong, [channel], 2, forgets)
@@ -249,8 +241,25 @@ class DeliveryMachine(LeaseMachine):
             self.releases_what_it_does_not_hold(process)
         if story["inherited"]:
             self.claims_deliveries(self.heir_of(bucket)[0], bucket, Fence.RIGHT, [channel], 2, False)
-        self.finishes(former, story["state"], timedelta(0), True)
-        self.finishes(self.sendings[-2:], DeliveryState.ACCEPTED, timedelta(0), True)
+        self.finishes(former[:1], story["state"], timedelta(hours=story["inherited"]), True)
+        self.finishes(former[1:], story["state"], timedelta(0), True)
+        self.claims_deliveries(caller, bucket, Fence.RIGHT, [channel], 2, False)
+        self.releases_what_it_does_not_hold(process)
+        for sent in (former, self.sendings[-2:]):
+            self.finishes(sent, DeliveryState.ACCEPTED, timedelta(0), True)
+
+    def seals_late(self, caller: Process, bucket: int, channel: str, fate: Fate | None) -> None:
+        """Let something happen to the owner between reading and sealing; then seal twice, and postpone the sealed."""
+        self.folds_and_renders(caller, bucket, Fence.RIGHT, 100)
+        rendered, process = self.renderings[-1:], self.cluster.owner[bucket] or caller
+        if fate:
+            self.suffers(process, fate)
+        for one in rendered:
+            self.seals(one, channel)
+        self.folds_and_renders(caller, bucket, Fence.RIGHT, 100)
+        for one in rendered + self.renderings[-1:]:
+            self.seals(one, channel)
+            self.postpones(one)
 
     @rule(process=processes)
     def releases_what_it_does_not_hold(self, process: Process) -> None:
