@@ -4,17 +4,21 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from django.db.backends.base.base import BaseDatabaseWrapper
+
 from pgsupervise.partitions.buckets import bucket_of, random_bucket
 
 from .bulk import copy_rows, write_connection
 from .models import Task
 from .task_options import TaskOptions
+from .waking import WAKING, wake, waking
 
 T = TypeVar("T")
 
 _COLUMNS = "bucket, name, key, args, kwargs, priority, max_attempts"
 _VALUES = "%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s"
 _INSERT_READY = f"INSERT INTO pgsupervise_task ({_COLUMNS}) VALUES ({_VALUES}) RETURNING id"  # noqa: S608 - constants
+_INSERT_WAKING = f"{_INSERT_READY}, {WAKING}"
 # Whether the time has come is for the database's clock to say: a row with a time of its own begins as SCHEDULED.
 _INSERT_AT = (
     f"INSERT INTO pgsupervise_task ({_COLUMNS}, state, run_at) "  # noqa: S608 - constants
@@ -33,12 +37,18 @@ def insert_task(name: str, options: TaskOptions, args: str, kwargs: str) -> int:
     key, run_at = options.key, options.run_at
     bucket = bucket_of(key) if key else random_bucket()
     values: list[Any] = [bucket, name, key, args, kwargs, options.priority, options.max_attempts]
-    if run_at is None:
-        statement = _INSERT_READY
-    else:
-        statement = _INSERT_IN if isinstance(run_at, timedelta) else _INSERT_AT
-        values.append(run_at)
-    with write_connection(Task).cursor() as cursor:
+    connection = write_connection(Task)
+    if run_at is not None:
+        return _insert(connection, _INSERT_IN if isinstance(run_at, timedelta) else _INSERT_AT, [*values, run_at])
+    if not connection.in_atomic_block:
+        return _insert(connection, _INSERT_WAKING, [*values, *waking(bucket)])
+    task_id = _insert(connection, _INSERT_READY, values)
+    wake(connection, [bucket])
+    return task_id
+
+
+def _insert(connection: BaseDatabaseWrapper, statement: str, values: Sequence[Any]) -> int:
+    with connection.cursor() as cursor:
         cursor.execute(statement, values)
         task_id: int = cursor.fetchone()[0]
     return task_id
@@ -53,11 +63,18 @@ def copy_tasks(name: str, options: TaskOptions, calls: Iterable[T], encode: Call
         ends = (*ends, "SCHEDULED", _time_of(connection, options.run_at))
         statement = _COPY_AT
 
+    buckets: set[int] = set()
+
     def row_of(call: T) -> Sequence[Any]:
         key, args, kwargs = encode(call)
-        return (bucket_of(key) if key else random_bucket(), name, key, args, kwargs, *ends)
+        bucket = bucket_of(key) if key else random_bucket()
+        buckets.add(bucket)
+        return (bucket, name, key, args, kwargs, *ends)
 
-    return copy_rows(connection, statement, calls, row_of)
+    copied = copy_rows(connection, statement, calls, row_of)
+    if options.run_at is None and copied:
+        wake(connection, buckets)
+    return copied
 
 
 def _time_of(connection: Any, run_at: datetime | timedelta) -> str:

@@ -24,6 +24,8 @@ from .texts import one_line
 
 MAX_ERROR = 1000
 MAX_TRACEBACK = 20_000
+_DONE = Done()
+_scan = json.JSONDecoder().raw_decode
 
 
 def task_specs() -> Mapping[str, TaskSpec]:
@@ -51,7 +53,7 @@ def run_task(claimed: ClaimedTask) -> TaskOutcome:
         failed = Failed(error=_summary(error), traceback=_history(error))
     # After the exception is gone, and with it the frames whose blocks end by being collected.
     left_open = tidy_connections()
-    return failed or (_left_open(left_open) if left_open else Done())
+    return failed or (_left_open(left_open) if left_open else _DONE)
 
 
 def _call(claimed: ClaimedTask) -> None:
@@ -88,7 +90,8 @@ async def _finish(coroutine: Any, worker: int, soft: timedelta | None) -> None:
 
 def _decode(column: str, text: str) -> Any:
     try:
-        return json.loads(text)
+        # As the server writes jsonb: nothing before or behind the value, for which json.loads() would look.
+        return _scan(text)[0]
     except (RecursionError, ValueError) as error:  # jsonb holds deeper nesting and longer numbers than Python reads
         raise ValueError(f"{column} cannot be read: {error}; enqueue the task again with simpler arguments") from error
 

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedTask:
+class ClaimedTask(NamedTuple):
     """A task that this worker has claimed; `claim_token` fences every write about it.
 
     The arguments are text as the table holds them: jsonb can hold what Python cannot decode, and that is to fail the
@@ -24,6 +23,7 @@ class ClaimedTask:
     max_attempts: int
     crashes: int
     key: str
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)

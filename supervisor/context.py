@@ -68,6 +68,8 @@ class WorkerContext(ChildContext):
     """The process is about to be killed: no message is begun from now on."""
     sending: int = 0
     """How many jobs the senders have in hand, or have answered without its being written down."""
+    attention: threading.Event = field(default_factory=threading.Event)
+    """The watch has something to look at: a result that waits behind another task, or the end of the work."""
     work_ended: threading.Event = field(default_factory=threading.Event)
     """Both loops have ended: the beat may give the leases back and stop."""
 

@@ -28,7 +28,10 @@ class SignalInbox:
             signal.siginterrupt(number, False)
 
     def keep_handlers(self) -> None:
-        """Put our handlers back where a task has set others: a worker that ignores TERM could only be killed."""
+        """Put our handlers back where a task has set others: a worker that ignores TERM could only be killed.
+
+        Takes longer than a small task: signal.getsignal() looks each handler up in an enum.
+        """
         if any(signal.getsignal(number) != self._record for number in self._numbers):
             self.open()
 
@@ -65,6 +68,8 @@ class SignalInbox:
 
     def take(self) -> Iterator[signal.Signals]:
         """Yield what has been received since the last call, oldest first."""
+        if not self._received:
+            return
         with suppress(IndexError):  # several threads of a worker look
             while True:
                 yield self._received.popleft()

@@ -2,19 +2,34 @@
 
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from pgsupervise.metrics import recorder
 from pgsupervise.partitions import tasks
+from pgsupervise.partitions.connection import Connection
 from pgsupervise.partitions.rows import ClaimedTask
 
 from .context import WorkerContext
 from .pace import Pace
 from .results import Result
+from .sleep import Sleep
+from .watermarks import Watermarks
 
 logger = logging.getLogger(__name__)
-WATERMARK_SECONDS = 1.0
-"""How long a watermark is trusted: late commits, retries and higher priorities land below it."""
+WRITE_SECONDS = 0.02
+"""How old a result may be when the next task begins: then it is written, with all others."""
+QUICK_SECONDS = 0.001
+"""A task that takes no longer is not worth a look at what it left of the process's signal handlers; its chunk is."""
+LOOK_SECONDS = 0.1
+"""How often buckets that are not being served are looked at while others are."""
+ASLEEP_SECONDS = 0.5
+"""And while asleep: for tasks that were scheduled for now, or written by others than enqueue()."""
+SOONEST_SECONDS = 0.01
+SPINS, SPIN_SECONDS = 3, 0.002
+"""So often, so far apart a worker looks before it falls asleep: in the midst of work nobody has to wake it."""
+BUSY_TASKS = 8
+"""So many at once are no trickle: a worker that sleeps between them would be woken by each."""
 RECONCILE_SECONDS = 10.0
 UNKNOWN_SECONDS = 60.0
 
@@ -30,21 +45,22 @@ class TaskLoop:
         }
         self._link = context.link("tasks", self._lost)
         self._pace = Pace()
-        self._turns: deque[int] = deque()
-        self._watermarks: dict[int, tuple[int, tasks.Watermark, float]] = {}
+        self._sleep = Sleep()
+        self._turns: dict[int, None] = {}
+        self._watermarks = Watermarks()
         self._unstarted: list[ClaimedTask] = []
-        self._entered: int | None = None
+        self._entered: list[int] = []
+        self._looked = 0
+        self._look_at = 0.0
         self._reconcile_at = time.monotonic() + RECONCILE_SECONDS
         self._unknown_at = 0.0
 
     def run(self) -> None:
         """Serve until the worker drains; then finish what is done and give back what is not begun."""
         while not self._context.draining.is_set():
-            worked = False
             with self._link.guard():
-                worked = self.step()
-            if not worked:
-                self._pause(self._context.config.poll.total_seconds())
+                if not self.step():
+                    self._rest()
         while self._unsettled:
             with self._link.guard():
                 self._settle()
@@ -56,68 +72,130 @@ class TaskLoop:
 
     def step(self) -> bool:
         """Serve one bucket; return whether there was anything to do."""
-        self._settle()
+        now = time.monotonic()
+        if self._unstarted or now >= self._reconcile_at:
+            self._settle()
         if not self._context.ownership.trusted():
+            self._settle()
             return False
-        self._warn_of_unknown()
+        if now >= self._look_at or not (self._turns or self._sleep.is_deep(self._link.connection)):
+            self._settle()
+            self._look(now)
         if not self._turns:
-            # A round serves each bucket once: one with an endless backlog does not keep the others waiting.
-            self._turns.extend(self._buckets_with_work())
-        return bool(self._turns) and self._serve(self._turns.popleft())
+            self._settle()
+            return False
+        return self._serve(next(iter(self._turns)))
 
     def _lost(self, seconds: float) -> None:
         self._reconcile_at = 0.0  # the lost reply may have been that of a claim
         self._pause(seconds)
 
-    def _pause(self, seconds: float) -> None:
-        self._context.inbox.wait(seconds)
+    def _pause(self, seconds: float, also: Sequence[int] = ()) -> None:
+        self._context.inbox.wait(seconds, also)
         self._context.take_signals()
 
-    def _buckets_with_work(self) -> list[int]:
-        if not self._names or not self._context.ownership.owned():
-            return []
-        probes = tasks.probe_tasks(self._link.connection, self._context.id, self._names)
+    def _rest(self) -> None:
+        """Wait for work: shortly at first, then asleep, where that can be, or until the next look."""
+        poll = self._context.config.poll.total_seconds()
+        owned = self._context.ownership.owned()
+        if not self._names or not owned:
+            self._pause(poll)
+            return
+        connection = self._link.connection
+        was_asleep = self._sleep.is_deep(connection)
+        if not was_asleep and self._looked < SPINS:
+            self._looked += 1
+            self._pause(min(SPIN_SECONDS, poll))
+            return
+        asleep = self._sleep.begin(connection, owned.keys())
+        if asleep and not was_asleep:
+            self._look_at = 0.0
+            return
+        if not self._hear(connection):
+            until_look = max(0.0, self._look_at - time.monotonic())
+            self._pause(until_look if asleep else poll, [connection.fileno()])
+            self._hear(connection)
+
+    def _hear(self, connection: Connection) -> bool:
+        """Give the buckets their turns for which tasks have come; they may be of higher priority than the last ones."""
+        heard = self._sleep.heard(connection)
+        for bucket in heard:
+            self._watermarks.forget(bucket)
+            self._turns[bucket] = None
+        return bool(heard)
+
+    def _look(self, now: float) -> None:
+        """Find the buckets that have work; each one's turn comes once a round."""
+        self._warn_of_unknown()
+        owned = self._context.ownership.owned()
+        if self._names and owned:
+            self._turns.update(dict.fromkeys(self._buckets_with_work(owned, now)))
+        self._look_at = now + LOOK_SECONDS
+        if owned and self._sleep.is_deep(self._link.connection):
+            until_due = tasks.seconds_to_next_task(self._link.connection, owned)
+            longest = max(ASLEEP_SECONDS, self._context.config.poll.total_seconds())
+            self._look_at = now + (longest if until_due is None else min(longest, max(SOONEST_SECONDS, until_due)))
+
+    def _buckets_with_work(self, owned: Mapping[int, int], now: float) -> list[int]:
+        behind = {bucket: self._watermarks.behind(bucket, epoch, now) for bucket, epoch in owned.items()}
+        probes = tasks.probe_tasks(self._link.connection, behind, self._names)
+        found = [probe.bucket for probe in probes]
+        whole = {bucket for bucket, after in behind.items() if after == tasks.START}
+        if whole:
+            self._watermarks.looked(whole.difference(found), now, time.monotonic() - now)
         for probe in probes:
             if probe.due:
                 tasks.promote_tasks(self._link.connection, probe.bucket)
-        return [probe.bucket for probe in probes]
+            if probe.due or probe.bucket in whole:
+                self._watermarks.forget(probe.bucket)
+        return found
 
     def _serve(self, bucket: int) -> bool:
+        del self._turns[bucket]
         epoch = self._context.ownership.enter(bucket)
         if epoch is None:
-            return False
+            return bool(self._turns)
         # Not left while claims are unsettled, whatever happens: its next owner would run what is behind them first.
-        self._entered = bucket
-        chunk = self._claim(bucket, epoch)
-        self._unstarted.extend(reversed(chunk))
+        self._entered.append(bucket)
+        limit = self._pace.chunk
+        chunk = self._claim(bucket, epoch, limit)
+        self._leave_all_but(bucket)
+        if len(chunk) >= BUSY_TASKS:
+            self._looked = 0
+            self._sleep.end(self._link.connection)
+        if len(chunk) == limit:
+            self._turns[bucket] = None  # behind the others: an endless backlog does not keep them waiting
+        self._unstarted = chunk[::-1]
         self._run_unstarted(bucket)
-        self._settle()
-        return bool(chunk)
+        return bool(chunk or self._turns)
 
-    def _claim(self, bucket: int, epoch: int) -> list[ClaimedTask]:
+    def _claim(self, bucket: int, epoch: int, limit: int) -> list[ClaimedTask]:
+        """Claim a chunk, and write down in the same round trip what has run of the one before."""
         now = time.monotonic()
-        of_epoch, watermark, until = self._watermarks.get(bucket, (epoch, tasks.START, 0.0))
-        if now >= until or of_epoch != epoch:
-            watermark, until = tasks.START, now + WATERMARK_SECONDS
-        chunk, reached = tasks.claim_tasks(
-            self._link.connection,
-            bucket=bucket,
-            owner=self._context.id,
-            epoch=epoch,
-            names=self._names,
-            limit=self._pace.chunk,
-            after=watermark,
+        after = self._watermarks.behind(bucket, epoch, now)
+        claim = tasks.Claim(
+            bucket=bucket, owner=self._context.id, epoch=epoch, names=self._names, limit=limit, after=after
         )
-        # An empty claim starts over: the probe has seen something, so it lies below the watermark.
-        self._watermarks[bucket] = (epoch, reached, until) if chunk else (epoch, tasks.START, 0.0)
-        recorder.tasks_claimed(len(chunk))
-        return chunk
+        chunk = self._context.results.write_and_claim(self._link.connection, claim)
+        self._watermarks.claimed(bucket, epoch, after, chunk, now)
+        recorder.tasks_claimed(len(chunk.tasks))
+        return chunk.tasks
+
+    def _leave_all_but(self, bucket: int) -> None:
+        """Leave the buckets whose claims are settled; one whose result is kept, as it is locked, stays entered."""
+        if not self._context.results:
+            *former, _ = self._entered
+            for other in former:
+                self._context.ownership.leave(other)
+            self._entered = [bucket]
 
     def _run_unstarted(self, bucket: int) -> None:
+        results = self._context.results
         while self._unstarted:
             task = self._unstarted[-1]
-            if self._pace.is_slow(task.name):
-                self._context.results.write(self._link.connection)  # what is done must not wait behind a long task
+            if self._pace.is_slow(task.name) or time.monotonic() - results.since > WRITE_SECONDS:
+                results.write(self._link.connection)  # what is done must not wait behind a long task
+                self._context.inbox.keep_handlers()
             self._context.take_signals()
             # After the write, which may have taken long: from here to the run nothing waits for anybody.
             if self._must_stop(bucket):
@@ -127,6 +205,7 @@ class TaskLoop:
                 self._give_back(bucket, [task])
             else:
                 self._run(task)
+        self._context.inbox.keep_handlers()
 
     def _must_stop(self, bucket: int) -> bool:
         context = self._context
@@ -135,19 +214,25 @@ class TaskLoop:
     def _run(self, task: ClaimedTask) -> None:
         board = self._context.board
         limit = self._limits.get(task.name)
-        board.started(task.id, time.monotonic() + limit if limit else 0.0)
-        began = time.perf_counter()
+        began = time.monotonic()
+        board.started(task.id, began + limit if limit else 0.0)
         outcome = self._context.project.run_task(task)
-        seconds = time.perf_counter() - began
+        ended = time.monotonic()
         # Not in a `finally`: what got past the runner ends this process, and the board says which task it was.
         board.finished()
-        self._context.inbox.keep_handlers()
+        seconds = ended - began
+        if seconds > QUICK_SECONDS:
+            self._context.inbox.keep_handlers()
         self._pace.ran(task.name, seconds)
-        self._context.results.add(Result(task, outcome, seconds))
+        results = self._context.results
+        is_first = not results
+        results.add(Result(task, outcome, seconds), ended)
+        if is_first and self._unstarted:
+            self._context.attention.set()  # it must not wait for long, should the next task not end
 
     @property
     def _unsettled(self) -> bool:
-        return self._entered is not None or bool(self._unstarted or self._context.results)
+        return bool(self._entered or self._unstarted or self._context.results)
 
     def _settle(self) -> None:
         """Write down what is done and give back what is not begun; both are fenced by the claim tokens."""
@@ -157,14 +242,14 @@ class TaskLoop:
             self._give_back(bucket, [task for task in self._unstarted if task.bucket == bucket])
             self._unstarted = [task for task in self._unstarted if task.bucket != bucket]
         self._reconcile_if_due()
-        if self._entered is not None:
-            self._context.ownership.leave(self._entered)
-            self._entered = None
+        for bucket in self._entered:
+            self._context.ownership.leave(bucket)
+        self._entered.clear()
 
     def _give_back(self, bucket: int, chunk: list[ClaimedTask]) -> None:
         given = tasks.give_back_tasks(self._link.connection, bucket, chunk)
         # They are behind the watermark, in front of what would be claimed next.
-        self._watermarks.pop(bucket, None)
+        self._watermarks.forget(bucket)
         if len(given) < len(chunk):
             # What somebody holds locked is found as a claim that nobody holds, when it is not locked any more.
             held = tasks.held_tasks(self._link.connection, bucket, chunk)
@@ -175,7 +260,7 @@ class TaskLoop:
     def _reconcile_if_due(self) -> None:
         now = time.monotonic()
         if now >= self._reconcile_at:
-            found = tasks.release_unheld_tasks(self._link.connection, self._context.id, [])
+            found = tasks.release_unheld_tasks(self._link.connection, self._context.id, self._context.results.held())
             self._reconcile_at = now + RECONCILE_SECONDS
             if found:
                 self._watermarks.clear()

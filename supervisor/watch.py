@@ -10,10 +10,13 @@ from pgsupervise.partitions import workers
 from .context import WorkerContext
 from .deadlines import LOCK_SECONDS, Deadlines
 from .exits import ExitCode
+from .results import NEVER
 
 logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.25
 NEAR_SECONDS = 0.1
+LATE_SECONDS, TICK_SECONDS = 0.035, 0.015
+"""How old a result may get, and how often that is looked at while there is one: it is written 50 ms late at most."""
 ORPHAN_SHARE = 0.8
 """Of the time-to-dead: so long after its parent's end a child may go on with the task in hand."""
 LAST_WORDS_SHARE = 0.1
@@ -38,8 +41,23 @@ class Watch(threading.Thread):
             self._look_for_parent()
             with self._link.guard():
                 self._deadlines.look(self._link)
-            self._pause(NEAR_SECONDS if self._deadlines.is_near else LOOK_SECONDS)
+                self._write_what_is_late()
+            self._wait()
         self._link.close()
+
+    def _write_what_is_late(self) -> None:
+        """Write what the main thread cannot, which does so between two tasks."""
+        results = self._context.results
+        if time.monotonic() - results.since > LATE_SECONDS:
+            results.write(self._link.connection, 0.0)
+
+    def _wait(self) -> None:
+        attention = self._context.attention
+        if self._context.results.since < NEVER:
+            self._pause(TICK_SECONDS)
+        else:
+            attention.wait(NEAR_SECONDS if self._deadlines.is_near else LOOK_SECONDS)
+        attention.clear()
 
     def _pause(self, seconds: float) -> None:
         self._context.work_ended.wait(min(seconds, LOOK_SECONDS))

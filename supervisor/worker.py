@@ -42,6 +42,7 @@ def run_worker(child: ChildContext) -> int:
     context.project.close_connections()
     _join(flusher)
     context.work_ended.set()
+    context.attention.set()
     beat.wake()
     _join(beat)
     _join(watch)

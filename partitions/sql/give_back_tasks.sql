@@ -4,7 +4,7 @@ WITH unstarted AS MATERIALIZED (
     SELECT t.id
     FROM pgsupervise_task t
     JOIN unnest(%(ids)s::bigint[], %(tokens)s::bigint[]) AS held (id, token) ON t.id = held.id
-    WHERE t.bucket = %(bucket)s AND t.state = 'IN PROGRESS' AND t.claim_token = held.token
+    WHERE t.bucket = %(bucket)s AND t.claimed_by IS NOT NULL AND t.claim_token = held.token
     FOR UPDATE OF t SKIP LOCKED
 )
 UPDATE pgsupervise_task t

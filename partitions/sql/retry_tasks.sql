@@ -4,9 +4,9 @@ WITH failed AS MATERIALIZED (
     FROM unnest(
             %(ids)s::bigint[], %(tokens)s::bigint[], %(delays)s::float8[], %(errors)s::text[], %(tracebacks)s::text[]
         ) AS again (id, token, delay, error, traceback)
-    CROSS JOIN (SELECT set_config('idle_in_transaction_session_timeout', '3s', true) OFFSET 0) AS bounded (patience)
     JOIN pgsupervise_task t ON t.id = again.id
-    WHERE t.bucket = %(bucket)s AND t.state = 'IN PROGRESS' AND t.claim_token = again.token
+    WHERE t.bucket = %(bucket)s AND t.claimed_by IS NOT NULL AND t.claim_token = again.token
+        AND (SELECT set_config('idle_in_transaction_session_timeout', '3s', true)) IS NOT NULL
     FOR UPDATE OF t SKIP LOCKED
 )
 UPDATE pgsupervise_task t

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -49,7 +48,7 @@ def test_a_claim_starts_behind_its_watermark(connect: Connect) -> None:
     owner, epochs = owner_of(connection, 0)
     first, second = add_task(connection, 0), add_task(connection, 0)
     claimed, reached = tasks.claim_tasks(
-        connection, bucket=0, owner=owner, epoch=epochs[0], names=["t"], limit=9, after=(0, first)
+        connection, tasks.Claim(bucket=0, owner=owner, epoch=epochs[0], names=["t"], limit=9, after=(0, first))
     )
     assert [task.id for task in claimed] == [second]
     assert reached == (0, second)
@@ -109,7 +108,7 @@ def test_finishing_twice_or_with_an_old_token_changes_nothing(connect: Connect) 
     owner, epochs = owner_of(connection, 0)
     add_task(connection, 0)
     (task,) = claim(connection, owner, epochs[0])
-    assert finish(connection, replace(task, claim_token=task.claim_token - 1)) == set()
+    assert finish(connection, task._replace(claim_token=task.claim_token - 1)) == set()
     assert finish(connection, task) == {task.id}
     assert finish(connection, task) == set()
     assert one(connection, "SELECT count(*) FROM pgsupervise_finishedtask") == 1
@@ -127,7 +126,9 @@ def test_a_retry_waits_out_its_delay_and_keeps_the_error(connect: Connect) -> No
     assert row == ("SCHEDULED", "ValueError: no", "the traceback", 1, True)
     assert tasks.promote_tasks(connection, 0) == 0
     connection.execute("UPDATE pgsupervise_task SET run_at = now() - interval '1 s'")
-    assert [(probe.ready, probe.due) for probe in tasks.probe_tasks(connection, owner, ["t"])] == [(False, True)]
+    assert [(probe.ready, probe.due) for probe in tasks.probe_tasks(connection, {0: tasks.START}, ["t"])] == [
+        (False, True)
+    ]
     assert tasks.promote_tasks(connection, 0) == 1
     assert claim(connection, owner, epochs[0])[0].attempt == 2
 

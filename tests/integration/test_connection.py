@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from pgsupervise.partitions.connection import connect, is_lost
+from pgsupervise.partitions.connection import connect, is_lost, one_round_trip
 
 
 def test_a_statement_without_an_answer_is_given_up_and_the_connection_with_it(db: str) -> None:
@@ -26,3 +26,19 @@ def test_answers_within_the_time_are_not_disturbed(db: str) -> None:
         assert len(rows) == 20000
         with connection.pipeline():
             assert connection.execute("SELECT 2").fetchone() == (2,)
+
+
+def test_a_round_trip_that_fails_does_so_as_a_whole_and_the_connection_serves_on(db: str) -> None:
+    with connect(conninfo_to_dict(db), "test") as connection:
+        connection.execute("CREATE TEMP TABLE written (n int)")
+        for n in range(20):  # more often than it takes until a statement is prepared
+            failure = pytest.raises(psycopg.errors.DivisionByZero)
+            with failure, one_round_trip(connection):
+                connection.execute("INSERT INTO written VALUES (%s)", [n])
+                connection.execute("SELECT 1 / %s", [n - n])
+                connection.execute("SELECT %s + 1", [n])
+            with one_round_trip(connection):
+                connection.execute("INSERT INTO written VALUES (%s)", [n])
+                answer = connection.execute("SELECT %s + 1", [n])
+            assert answer.fetchone() == (n + 1,)
+        assert connection.execute("SELECT count(*), max(n) FROM written").fetchone() == (20, 19)

@@ -184,6 +184,7 @@ def test_the_oldest_transaction_is_shown_with_its_holder(connection: Connection,
 
 
 def test_reading_can_change_nothing(connection: Connection) -> None:
+    connection.execute("SET enable_seqscan = on")
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction), gauges.limited(connection, 30):
         connection.execute("DELETE FROM pgsupervise_task")
     assert connection.execute("SHOW enable_seqscan").fetchone() == ("on",)

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -130,7 +129,7 @@ def test_an_exception_that_cannot_be_shown_is_told_too(obstacle: type[BaseExcept
 @pytest.mark.parametrize("text", ["[" * 100_000 + "]" * 100_000, "[" + "1" * 5001 + "]"], ids=["deep", "long"])
 def test_arguments_that_python_cannot_decode_are_a_failure(text: str) -> None:
     task(name="app.any")(lambda *args: None)
-    outcome = run_task(replace(claimed("app.any"), args_json=text))
+    outcome = run_task(claimed("app.any")._replace(args_json=text))
     assert isinstance(outcome, Failed)
     assert outcome.error.startswith("ValueError: args cannot be read: ")
 

@@ -56,7 +56,7 @@ def claim(
 ) -> list[ClaimedTask]:
     """Claim from the start of a bucket."""
     claimed, _ = tasks.claim_tasks(
-        connection, bucket=bucket, owner=owner, epoch=epoch, names=[name], limit=limit, after=tasks.START
+        connection, tasks.Claim(bucket=bucket, owner=owner, epoch=epoch, names=[name], limit=limit, after=tasks.START)
     )
     return claimed
 

@@ -119,7 +119,8 @@ class TaskMachine(LeaseMachine):
     def claim(self, process: Process, bucket: int, epoch: int, limit: int, after: Watermark) -> list[Claim]:
         """Claim, compare and remember who claimed last."""
         chunk, reached = tasks.claim_tasks(
-            self.of(process), bucket=bucket, owner=process.id, epoch=epoch, names=["t"], limit=limit, after=after
+            self.of(process),
+            tasks.Claim(bucket=bucket, owner=process.id, epoch=epoch, names=["t"], limit=limit, after=after),
         )
         predicted = self.book.claim(process, bucket, epoch, limit, after)
         got = [(task.id, task.bucket, task.claim_token, task.attempt, task.crashes) for task in chunk]
