@@ -37,7 +37,7 @@ _OPTIONS: list[tuple[str, Any, Any, str]] = [
     ("--beat", Seconds(), _DEFAULT.beat.total_seconds(), "Seconds between heartbeats."),
     ("--dead-after", Seconds(), _DEFAULT.dead_after.total_seconds(), "Seconds of silence until a worker is dead."),
     ("--senders", int, _DEFAULT.senders, "Sending threads a worker."),
-    ("--poll", Seconds(), _DEFAULT.poll.total_seconds(), "Seconds between looks for new work when idle."),
+    ("--poll", Seconds(), _DEFAULT.poll.total_seconds(), "Seconds between looks for work where nothing wakes it."),
     ("--keep-finished", click.IntRange(1, 36500), _DEFAULT.keep_finished.days, "Days that finished tasks are kept."),
     ("--max-tasks", int, None, "Replace a worker after so many tasks.  [default: never]"),
     ("--max-memory", int, None, "Replace a worker that holds so many MiB.  [default: never]"),
