@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 MAX_BYTES = 1_000_000
+SURELY_SHORT = MAX_BYTES // 4
+"""So many characters are not too many bytes, whatever they are."""
 # A worker reads claimed rows in bulk: one value nested too deeply for its parser would stop the rows beside it too.
 MAX_DEPTH = 100
 

@@ -128,9 +128,10 @@ class TaskFunction(Generic[P, R]):
         except TypeError as error:
             found = jsonvalues.named_fault(self.shape.named(args, kwargs)) or error
             raise TypeError(f"task {self.name!r}: argument {found}") from None
-        size = jsonvalues.byte_length(args_json) + jsonvalues.byte_length(kwargs_json)
-        if size > jsonvalues.MAX_BYTES:
-            raise ValueError(f"task {self.name!r}: its arguments are {jsonvalues.oversize(size)}")
+        if len(args_json) + len(kwargs_json) > jsonvalues.SURELY_SHORT:
+            size = jsonvalues.byte_length(args_json) + jsonvalues.byte_length(kwargs_json)
+            if size > jsonvalues.MAX_BYTES:
+                raise ValueError(f"task {self.name!r}: its arguments are {jsonvalues.oversize(size)}")
         return args_json, kwargs_json
 
 

@@ -1,14 +1,18 @@
 -- A chunk of one bucket, by equality, behind the watermark: dead index entries in front are not walked again. SKIP LOCKED
 -- stays although the bucket has one owner: ownership is for order, fairness and speed, the row lock is for safety.
-WITH chunk AS (
+-- The lease's lock keeps a take-over waiting for this claim: the statement of a worker that was killed runs on, and the
+-- next owner would skip the rows that it has locked, and run those behind them first.
+WITH fence AS MATERIALIZED (
+    SELECT
+    FROM pgsupervise_lease
+    WHERE bucket = %(bucket)s AND owner_id = %(owner)s AND epoch = %(epoch)s
+    FOR SHARE
+), chunk AS (
     SELECT id
     FROM pgsupervise_task
     WHERE bucket = %(bucket)s AND state = 'READY' AND name = ANY(%(names)s) AND cancel_requested_at IS NULL
         AND (priority, id) > (%(after_priority)s, %(after_id)s)
-        AND EXISTS (
-            SELECT FROM pgsupervise_lease l
-            WHERE l.bucket = %(bucket)s AND l.owner_id = %(owner)s AND l.epoch = %(epoch)s
-        )
+        AND EXISTS (SELECT FROM fence)
     ORDER BY priority, id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED

@@ -212,3 +212,20 @@ def test_a_burial_in_the_middle_of_acquisitions_leaves_the_dead_nothing_for_long
         workers.bury_worker(lanes[1], identity, "signal:SIGKILL", None)
         assert sorted(leases.free_leases_of_the_dead(lanes[1])) == sorted(taken)
         assert leases.acquire_leases(lanes[0], identity, range(8)) == {}
+
+
+def test_a_bucket_is_not_freed_in_the_middle_of_a_claim(connect: Connect) -> None:
+    """The statement of a killed worker runs on: the next owner would skip what it has locked, and run the rest first."""
+    dying, keeper, heir = connect(), connect(), connect()
+    owner, epochs = owner_of(dying, 0)
+    for _ in range(4):
+        add_task(keeper, 0)
+    dying.execute("BEGIN")
+    first, second = claim(dying, owner, epochs[0], limit=2)
+    workers.bury_worker(keeper, owner, "signal:SIGKILL", None)
+    assert leases.free_leases_of_the_dead(keeper) == [], "it waits for the next pass"
+    dying.execute("COMMIT")
+    assert leases.free_leases_of_the_dead(keeper) == [0]
+    assert reclaim.reclaim(keeper, safe_channels=[], resend_policies=[]).tasks == 2
+    successor, epochs = owner_of(heir, 0)
+    assert [task.id for task in claim(heir, successor, epochs[0])][:2] == [first.id, second.id]
