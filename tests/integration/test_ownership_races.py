@@ -215,7 +215,7 @@ def test_a_burial_in_the_middle_of_acquisitions_leaves_the_dead_nothing_for_long
 
 
 def test_a_bucket_is_not_freed_in_the_middle_of_a_claim(connect: Connect) -> None:
-    """The statement of a killed worker runs on: the next owner would skip what it has locked, and run the rest first."""
+    """The statement of a killed worker runs on: an heir would skip what it has locked, and run the rest first."""
     dying, keeper, heir = connect(), connect(), connect()
     owner, epochs = owner_of(dying, 0)
     for _ in range(4):
