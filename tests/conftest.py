@@ -9,7 +9,9 @@ import pytest
 from django.db import connections
 
 from pgsupervise.django_app import embedded
-from tests.database import django_uses, empty_tables, temporary_database, temporary_server
+from tests.database import django_uses, emptying, temporary_database, temporary_server
+from tests.distribution import pytest_collection_modifyitems as pytest_collection_modifyitems
+from tests.distribution import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 
 # Before any test module is imported, since many import models. The database comes later, with the first test that wants
 # one; until then the name leads nowhere, so that a test that forgot to ask cannot touch a database of the developer's.
@@ -18,6 +20,18 @@ os.environ["PGSUPERVISE_DSN"] = "dbname=unset"
 django.setup()
 
 Connect = Callable[[], psycopg.Connection]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def children_without_memory_hooks() -> Iterator[None]:
+    """Spare the processes that tests start the debug hooks of Python's allocator, which development mode brings.
+
+    They find faults of C code, of which there is none here, and slow all else down. The rest of development mode is
+    inherited: children warn about what they leave open. This process, which runs the same code, keeps the hooks too.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONMALLOC", "default")
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -42,13 +56,19 @@ def dsn(request: pytest.FixtureRequest) -> Iterator[str]:
             yield fresh
 
 
+@pytest.fixture(scope="session")
+def empty_tables(dsn: str) -> Iterator[Callable[[], None]]:
+    """Return what empties the tables."""
+    with emptying(dsn) as empty:
+        yield empty
+
+
 @pytest.fixture
-def db(dsn: str) -> Iterator[str]:
+def db(dsn: str, empty_tables: Callable[[], None]) -> Iterator[str]:
     """Let the test use the database, through Django or not, and empty the tables after it."""
     yield dsn
     connections.close_all()  # also one that the test left inside a failed transaction
     empty_tables()
-    connections.close_all()
 
 
 @pytest.fixture

