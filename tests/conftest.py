@@ -7,6 +7,7 @@ import django
 import psycopg
 import pytest
 from django.db import connections
+from hypothesis import HealthCheck, settings
 
 from pgsupervise.django_app import embedded
 from tests.database import django_uses, emptying, temporary_database, temporary_server
@@ -18,6 +19,10 @@ from tests.distribution import pytest_xdist_make_scheduler as pytest_xdist_make_
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 os.environ["PGSUPERVISE_DSN"] = "dbname=unset"
 django.setup()
+
+# On a machine that is busy with other tests, how long an example takes says nothing about it.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 Connect = Callable[[], psycopg.Connection]
 

@@ -8,16 +8,23 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# In this order; a folder stands for what is in it. First those that mostly wait: others compute meanwhile.
+# In this order; a folder stands for what is in it. The mixed faults are under time limits for a minute: beside them run
+# those tests that mostly wait; then those that compute, the longest first.
 LONG = (
     "tests/chaos/test_chaos.py",
-    "tests/integration/test_django_versions.py",
-    "tests/integration/test_wheel.py",
     "tests/lifecycle/test_trouble.py",
-    "tests/lifecycle/test_replay.py",
+    "tests/integration/test_django_versions.py",
+    "tests/lifecycle/test_deadlines.py",
+    "tests/lifecycle/test_observing.py",
+    "tests/lifecycle/test_pgbouncer.py",
+    "tests/lifecycle/test_recycling.py",
+    "tests/lifecycle/test_sendgrid_digests.py",
+    "tests/lifecycle/test_sharing.py",
+    "tests/lifecycle/test_stopping.py",
+    "tests/lifecycle/test_tasks.py",
+    "tests/lifecycle/",
     "tests/unit/test_model.py",
     "tests/integration/test_ownership_machine.py",
-    "tests/lifecycle/",
     "tests/unit/test_folding.py",
     "tests/integration/",
 )
@@ -25,7 +32,6 @@ ONE_BY_ONE = (
     "tests/chaos/test_chaos.py",
     "tests/integration/test_ownership_machine.py",
     "tests/lifecycle/",
-    "tests/unit/test_folding.py",
 )
 
 

@@ -3,7 +3,7 @@
 import struct
 from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.chaos import pgwire
@@ -62,7 +62,6 @@ def pieces(data: bytes, size: int) -> list[bytes]:
     return [data[at : at + size] for at in range(0, len(data), size)]
 
 
-@settings(deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300))
 def test_each_reply_belongs_to_its_statements_however_the_bytes_are_cut(from_client: int, from_server: int) -> None:
     conversation = Conversation(lambda cycle: False)
