@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import django
 import psycopg
@@ -10,7 +11,7 @@ from django.db import connections
 from hypothesis import HealthCheck, settings
 
 from pgsupervise.django_app import embedded
-from tests.database import django_uses, emptying, temporary_database, temporary_server
+from tests.database import DATABASE, django_uses, emptying, prototype, temporary_database, temporary_server
 from tests.distribution import pytest_collection_modifyitems as pytest_collection_modifyitems
 from tests.distribution import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 
@@ -40,11 +41,18 @@ def children_without_memory_hooks() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[embedded.Server]:
+def server_files() -> Iterator[Path]:
+    """Return what each server of the tests starts with."""
+    with prototype() as directory:
+        yield directory
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Iterator[embedded.Server]:
     """Run the embedded server that the tests share. A test that stops its server takes `own_server` instead."""
     if "PGSUPERVISE_TEST_DSN" in os.environ:
         pytest.skip("PGSUPERVISE_TEST_DSN: the tests run on a server that is not theirs")
-    with temporary_server() as running:
+    with temporary_server(request.getfixturevalue("server_files")) as running:
         yield running
 
 
@@ -54,7 +62,7 @@ def dsn(request: pytest.FixtureRequest) -> Iterator[str]:
     given = os.environ.get("PGSUPERVISE_TEST_DSN")
     if given is None:
         embedded_server: embedded.Server = request.getfixturevalue("server")
-        with django_uses(embedded_server.create_database("pgsupervise_test")):
+        with django_uses(embedded_server.dsn(DATABASE)):
             yield os.environ["PGSUPERVISE_DSN"]
     else:
         with temporary_database(given) as fresh, django_uses(fresh):
@@ -77,18 +85,17 @@ def db(dsn: str, empty_tables: Callable[[], None]) -> Iterator[str]:
 
 
 @pytest.fixture
-def own_server() -> Iterator[embedded.Server]:
+def own_server(server_files: Path) -> Iterator[embedded.Server]:
     """Run a server that the test may stop, crash and start again."""
-    with temporary_server() as running:
+    with temporary_server(server_files) as running:
         yield running
 
 
 @pytest.fixture
 def own_dsn(own_server: embedded.Server) -> Iterator[str]:
     """Return the connection string of a migrated database on `own_server`, used by Django for this test."""
-    fresh = own_server.create_database("pgsupervise_own")
-    with django_uses(fresh):
-        yield fresh
+    with django_uses(own_server.dsn(DATABASE)):
+        yield os.environ["PGSUPERVISE_DSN"]
 
 
 @pytest.fixture
