@@ -25,7 +25,7 @@ FROM pgsupervise_finishedtask WHERE (args->>0)::bigint > %s
 """
 PROCESSES = """
 SELECT id, supervisor, kind, pid, extract(epoch FROM started_at)::float8, extract(epoch FROM ended_at)::float8, state,
-    end_reason
+    end_reason, extract(epoch FROM beat_at)::float8
 FROM pgsupervise_worker
 """
 EVENTS = """
@@ -100,11 +100,12 @@ def _task(row: Row, ahead: float) -> TaskRow:
 
 
 def _processes(session: Session, beginning: Beginning, around: Around) -> Iterator[Process]:
-    for id_, supervisor, kind, pid, started, ended, state, reason in session.demand(PROCESSES):
-        until = None if ended is None else ended - around.wall_ahead
+    ahead = around.wall_ahead
+    for id_, supervisor, kind, pid, started, ended, state, reason, beat in session.demand(PROCESSES):
+        until = None if ended is None else ended - ahead
         if until is None or until > beginning.at:
-            since = started - around.wall_ahead
-            yield Process(id_, around.members.get(supervisor, "?"), kind, pid, since, until, state, reason)
+            member = around.members.get(supervisor, "?")
+            yield Process(id_, member, kind, pid, started - ahead, until, state, reason, beat - ahead)
 
 
 def _batches(session: Session, beginning: Beginning) -> Iterator[BatchRow]:

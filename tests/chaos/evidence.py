@@ -60,6 +60,8 @@ class Process:
     ended: float | None
     state: str
     reason: str
+    beat: float = 0.0
+    """Its last one."""
 
 
 @dataclass(frozen=True, slots=True)
