@@ -8,6 +8,8 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+IN_A_ROW = "tests/lifecycle/test_replay.py::test_killing_workers"
+"""Kills come by the clock: side by side these slow each other down, and the slower one is, the more it has to redo."""
 # In this order; a folder stands for what is in it. The mixed faults are under time limits for a minute: beside them run
 # those tests that mostly wait; then those that compute, the longest first.
 LONG = (
@@ -22,6 +24,7 @@ LONG = (
     "tests/lifecycle/test_sharing.py",
     "tests/lifecycle/test_stopping.py",
     "tests/lifecycle/test_tasks.py",
+    IN_A_ROW,
     "tests/lifecycle/",
     "tests/unit/test_model.py",
     "tests/integration/test_ownership_machine.py",
@@ -41,7 +44,9 @@ def place(nodeid: str) -> int:
 
 
 def unit(nodeid: str) -> str:
-    """Return the name of what one process runs as a whole: a test of its own, or all of a file."""
+    """Return the name of what one process runs as a whole: a test of its own, all cases of one, or all of a file."""
+    if nodeid.startswith(IN_A_ROW):
+        return nodeid.partition("[")[0]
     return nodeid if nodeid.startswith(ONE_BY_ONE) else nodeid.partition("::")[0]
 
 
