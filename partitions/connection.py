@@ -12,6 +12,7 @@ from psycopg.waiting import Ready, Wait
 from .statements import load
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+Cursor = psycopg.Cursor[tuple[Any, ...]]
 Result = TypeVar("Result")
 
 # A server that goes down, crashes, starts, ends a session (idle, idle in a transaction, or too long in one), has no

@@ -3,8 +3,10 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import attrgetter
 from uuid import UUID
 
+from . import arrays
 from .connection import Connection, database_time
 from .rows import ClaimedDelivery
 from .statements import load
@@ -24,17 +26,19 @@ class SentDelivery:
 
 
 def claim_deliveries(
-    connection: Connection, *, bucket: int, owner: UUID, epoch: int, channels: Sequence[str], limit: int
+    connection: Connection, *, bucket: int, owner: UUID, epoch: int, channels: Sequence[str], limit: int, after: int = 0
 ) -> list[ClaimedDelivery]:
-    """Claim up to `limit` deliveries in order of their ids; a recipient's earlier ones hold back its later ones.
+    """Claim up to `limit` deliveries in order of their ids, those behind `after`.
+
+    A recipient's earlier ones hold back its later ones, also those that are not behind `after`.
 
     Claims nothing when the bucket's lease is no longer held with this epoch.
     """
     rows = connection.execute(
         load("claim_deliveries"),
-        {"bucket": bucket, "owner": owner, "epoch": epoch, "channels": list(channels), "limit": limit},
+        {"bucket": bucket, "owner": owner, "epoch": epoch, "channels": list(channels), "limit": limit, "after": after},
     )
-    return sorted((ClaimedDelivery(*row) for row in rows), key=lambda delivery: delivery.id)
+    return sorted(map(ClaimedDelivery._make, rows), key=attrgetter("id"))
 
 
 def finish_deliveries(
@@ -47,13 +51,13 @@ def finish_deliveries(
             "bucket": bucket,
             "owner": owner,
             "epoch": epoch,
-            "ids": [s.delivery.id for s in sent],
-            "tokens": [s.delivery.claim_token for s in sent],
-            "states": [s.state for s in sent],
-            "provider_ids": [s.provider_id for s in sent],
-            "errors": [s.error for s in sent],
+            "ids": arrays.numbers(s.delivery.id for s in sent),
+            "tokens": arrays.numbers(s.delivery.claim_token for s in sent),
+            "states": arrays.texts(s.state for s in sent),
+            "provider_ids": arrays.texts(s.provider_id for s in sent),
+            "errors": arrays.texts(s.error for s in sent),
             "delays": [s.delay.total_seconds() for s in sent],
-            "unburnt": [0 if s.burnt else 1 for s in sent],
+            "unburnt": arrays.numbers(0 if s.burnt else 1 for s in sent),
         },
     )
     return {row[0] for row in rows}

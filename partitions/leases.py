@@ -1,6 +1,6 @@
 """Who owns which bucket. The primary key of the lease's row makes two owners impossible in the database itself."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -44,5 +44,10 @@ def all_leases(connection: Connection) -> list[Lease]:
 
 def hold_lease(connection: Connection, bucket: int, owner: UUID, epoch: int) -> bool:
     """Lock the lease until the transaction ends; False when it is no longer held with this epoch."""
-    parameters = {"bucket": bucket, "owner": owner, "epoch": epoch}
-    return connection.execute(load("hold_lease"), parameters).fetchone() is not None
+    return ask_for_lease(connection, bucket, owner, epoch)()
+
+
+def ask_for_lease(connection: Connection, bucket: int, owner: UUID, epoch: int) -> Callable[[], bool]:
+    """Do as `hold_lease` does without waiting for the answer: what is returned waits for it, and says it once."""
+    cursor = connection.execute(load("hold_lease"), {"bucket": bucket, "owner": owner, "epoch": epoch})
+    return lambda: cursor.fetchone() is not None

@@ -12,6 +12,7 @@ from pgsupervise.partitions import batches, deliveries, events, leases, reclaim,
 from pgsupervise.partitions.buckets import bucket_of
 from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.errors import LeaseLostError
+from pgsupervise.partitions.marks import Marks
 from pgsupervise.partitions.rows import ClaimedDelivery, DueBatch, Item, NewDelivery
 from pgsupervise.partitions.states import DeliveryState
 from pgsupervise.partitions.windows import WindowRule
@@ -35,7 +36,6 @@ def add_event(connection: psycopg.Connection, at: datetime, *, policy: str = "p"
 
 
 def fold(connection: psycopg.Connection, owner: UUID, epoch: int, limit: int = 100) -> list[int]:
-    clock = events.read_clock(connection)
     folded = events.fold_events(
         connection,
         bucket=BUCKET,
@@ -43,10 +43,9 @@ def fold(connection: psycopg.Connection, owner: UUID, epoch: int, limit: int = 1
         epoch=epoch,
         rules=lambda policy: RULE,
         policies=["p"],
-        clock=clock,
         limit=limit,
     )
-    return [event.id for event in folded]
+    return [event.id for event in folded.events]
 
 
 def readable(due: list[DueBatch | batches.UnreadableBatch]) -> list[DueBatch]:
@@ -130,7 +129,8 @@ def test_an_unknown_policy_is_left_for_newer_code(connect: Connect) -> None:
     add_event(connection, NOON, policy="of tomorrow")
     assert fold(connection, owner, epochs[BUCKET]) == []
     assert events.unknown_policies(connection, owner, ["p"]) == [("of tomorrow", 1)]
-    assert events.probe_notifications(connection, owner, ["p"], ["inbox"]) == []
+    marks = {BUCKET: Marks()}
+    assert events.probe_notifications(connection, owner, marks, policies=["p"], safe=["inbox"], unsafe=[]) == []
 
 
 def test_a_batch_is_sealed_once_with_its_items_in_order(connect: Connect) -> None:

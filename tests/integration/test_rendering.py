@@ -37,12 +37,12 @@ def settings_of_templates(tmp_path: Path) -> Iterator[None]:
 def policies() -> Iterator[None]:
     with own_registries():
         register(Policy(name="digest", window=timedelta(1)))
-        register(Policy(name="notes", window=timedelta(1), template="notes", channel="null"))
+        register(Policy(name="notes", window=timedelta(1), template="notes", channel="inbox"))
         yield
 
 
 def batch(*items: Item, policy: str = "notes", recipient: str = "ann@example.com", key: str = "") -> DueBatch:
-    return DueBatch(1, 2, policy, recipient, key, NOON, NOON, items)
+    return DueBatch(1, 2, policy, recipient, key, NOON, NOON, NOON, [item.id for item in items], items)
 
 
 def item(number: int, actor: str = "Bob", object_: str = "Trip", **data: Any) -> Item:
@@ -64,7 +64,7 @@ def write(folder: Path, **texts: str) -> None:
 def test_the_payload_is_complete_and_json(templates: Path) -> None:
     write(templates, subject_txt="{{ count }} new", body_txt="{% for i in items %}{{ i.actor }} {% endfor %}")
     (delivery,) = render(batch(item(1), item(2, "Eve")))
-    assert delivery.channel == "null"
+    assert delivery.channel == "inbox"
     assert delivery.payload == {
         "to": "ann@example.com",
         "from": "Site <site@example.com>",
