@@ -52,12 +52,15 @@ def due_batches(
     """
     parameters = {"bucket": bucket, "policies": list(policies), "clock": clock, "limit": limit}
     parameters |= {"bare": list(bare), "after_time": after[0], "after_id": after[1]}
-    weighed = list(_what_fits(map(_Weighed._make, connection.execute(load("due_batches"), parameters))))
+    with sent_together(connection):
+        due = connection.execute(load("due_batches"), parameters)
+    weighed = list(_what_fits(map(_Weighed._make, due)))
     wanted = [batch.id for batch in weighed if batch.policy not in bare and batch.bytes <= MOST_BYTES_A_BATCH]
     rows: dict[int, list[_ItemRow]] = defaultdict(list)
     if wanted:
-        parameters = {"bucket": bucket, "ids": arrays.numbers(wanted)}
-        for batch_id, *item in connection.execute(load("batch_items"), parameters):
+        with sent_together(connection):
+            items = connection.execute(load("batch_items"), {"bucket": bucket, "ids": arrays.numbers(wanted)})
+        for batch_id, *item in items:
             rows[batch_id].append(_ItemRow._make(item))
     return [_due_batch(bucket, batch, rows.pop(batch.id, [])) for batch in weighed]
 
@@ -150,7 +153,7 @@ def postpone_batches(
 
     Raises LeaseLostError, having written nothing, when the bucket is no longer held with this epoch.
     """
-    with connection.transaction():
+    with sent_together(connection):
         if not hold_lease(connection, bucket, owner, epoch):
             raise LeaseLostError(bucket, epoch)
         connection.execute(

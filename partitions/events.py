@@ -74,7 +74,9 @@ def probe_notifications(
         "safe_ids": arrays.numbers(mark.safe for mark in places),
         "unsafe_ids": arrays.numbers(mark.unsafe for mark in places),
     }
-    return [NotificationProbe(*row) for row in connection.execute(load("probe_notifications"), parameters)]
+    with sent_together(connection):
+        rows = connection.execute(load("probe_notifications"), parameters)
+    return [NotificationProbe(*row) for row in rows]
 
 
 def unknown_policies(connection: Connection, owner: UUID, policies: Sequence[str]) -> list[tuple[str, int]]:

@@ -6,16 +6,19 @@ from contextlib import contextmanager
 from psycopg.pq import TransactionStatus
 
 from .connection import Connection
+from .statements import load
 
 
 @contextmanager
 def sent_together(connection: Connection) -> Iterator[None]:
     """Begin a transaction and commit it at the end; only fetching a result waits for the server.
 
-    An error of a statement may be raised as late as at the end of the block. Then nothing was written.
+    Its statements look rows up by keys and in an index's order. An error of a statement may be raised as late as at
+    the end of the block; then nothing was written. What they found can be fetched after the block, too.
     """
     try:
         with connection.pipeline(), connection.transaction():
+            connection.execute(load("plan_by_keys"))
             yield
     except BaseException:
         # The server skips what was sent behind a failed statement, the COMMIT too: it still is in that transaction.
