@@ -17,9 +17,12 @@ def sent_together(connection: Connection) -> Iterator[None]:
     the end of the block; then nothing was written. What they found can be fetched after the block, too.
     """
     try:
-        with connection.pipeline(), connection.transaction():
+        with connection.pipeline():
+            # Not psycopg's transaction(), which in a pipeline waits for the server at both ends.
+            connection.execute("BEGIN", prepare=False)
             connection.execute(load("plan_by_keys"))
             yield
+            connection.execute("COMMIT", prepare=False)
     except BaseException:
         # The server skips what was sent behind a failed statement, the COMMIT too: it still is in that transaction.
         if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
