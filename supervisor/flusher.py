@@ -39,6 +39,8 @@ class Flusher(threading.Thread):
         self._held: set[int] = set()
         self._answers: dict[tuple[int, int], list[JobDone]] = defaultdict(list)
         self._marks = MarkBook()
+        self._unsafe_in_hand = 0
+        self._look_at = 0.0
         self._worked_at = 0.0
         self._last_sent = -1
         self._benched: dict[int, float] = {}
@@ -72,6 +74,9 @@ class Flusher(threading.Thread):
     def step(self) -> bool:
         """Serve each bucket that has something to do once; return whether there was any."""
         self._take_answers(0.0)
+        if self._unsafe_in_hand > self._senders.count and time.monotonic() < self._look_at:
+            return False  # the senders have enough to do: one look for several answers, not one for each
+        self._look_at = time.monotonic() + self._context.config.poll.total_seconds()
         self._write_answers()
         if not self._context.ownership.trusted():
             return False
@@ -170,7 +175,7 @@ class Flusher(threading.Thread):
 
     def _hand_out(self, bucket: int, epoch: int, *, safe: bool, unsafe: bool) -> bool:
         marks, channels = self._marks.of(bucket, epoch), self._open_channels()
-        budget = 2 * self._senders.count - sum(self._in_flight.values())
+        budget = 2 * self._senders.count - self._unsafe_in_hand
         claimed: list[ClaimedDelivery] = []
         if safe:
             claimed += (found := self._claim(bucket, epoch, channels[0], SAFE_CHUNK, marks.safe))
@@ -207,13 +212,18 @@ class Flusher(threading.Thread):
         self._in_flight[job.bucket] += 1
         self._context.sending += 1
         self._held.update(delivery.id for delivery in job.deliveries)
+        self._unsafe_in_hand += self._unsafe(job)
         self._senders.submit(job)
+
+    def _unsafe(self, job: Job) -> int:
+        return sum(not self._project.channels[delivery.channel].resend_is_safe for delivery in job.deliveries)
 
     def _take_answers(self, timeout: float) -> None:
         try:
             answer = self._senders.results.get(timeout=timeout) if timeout else self._senders.results.get_nowait()
             while True:
                 self._answers[answer.job.bucket, answer.job.epoch].append(answer)
+                self._unsafe_in_hand -= self._unsafe(answer.job)
                 answer = self._senders.results.get_nowait()
         except queue.Empty:
             return
