@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.template.autoreload import reset_loaders
 from django.test import override_settings
 
+from pgsupervise.django_app import channels
+from pgsupervise.django_app.channels.null import NullChannel
 from pgsupervise.django_app.policies import Policy, PolicyError, register
 from pgsupervise.django_app.rendering import context_of, render, summary, template_problems
 from pgsupervise.partitions.rows import DueBatch, Item
+from pgsupervise.supervisor.project import ChannelSpec, Part
 from tests.registries import own_registries
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -74,6 +78,26 @@ def test_the_payload_is_complete_and_json(templates: Path) -> None:
         "item_ids": [1, 2],
     }
     assert json.loads(json.dumps(delivery.payload)) == delivery.payload
+
+
+def test_for_a_channel_that_takes_nothing_nothing_is_rendered(templates: Path) -> None:
+    def never(recipient: str) -> str:
+        raise AssertionError("nobody needs an address")
+
+    write(templates, subject_txt="{% no_such_tag %}")
+    register(Policy(name="nowhere", window=timedelta(1), template="notes", channel="null", address=never))
+    bare = batch(item(1), item(2), policy="nowhere")
+    bare = replace(bare, items=())  # as it is read for such a channel
+    assert payload(bare) == {"items": 2, "item_ids": [1, 2]}
+
+
+def test_a_channel_gets_the_parts_that_it_takes(templates: Path) -> None:
+    write(templates, subject_txt="hello", body_txt="{% no_such_tag %}")
+    with own_registries():
+        channels.register("pager", ChannelSpec(build=NullChannel, takes={Part.SUBJECT}))
+        register(Policy(name="paged", window=timedelta(1), template="notes", channel="pager"))
+        rendered = payload(batch(item(1), policy="paged"))
+    assert sorted(rendered) == ["from", "item_ids", "items", "subject", "to"]
 
 
 def test_html_is_escaped_and_text_is_not(templates: Path) -> None:

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -61,7 +61,7 @@ def test_a_transaction_whose_answers_decide_nothing_is_one_round_trip(connect: C
 def test_a_chunk_takes_as_many_round_trips_as_it_has_questions(connect: Connect) -> None:
     connection = connect()
     owner, epochs = owner_of(connection, BUCKET)
-    at = {"bucket": BUCKET, "owner": owner, "epoch": epochs[BUCKET]}
+    at: dict[str, Any] = {"bucket": BUCKET, "owner": owner, "epoch": epochs[BUCKET]}
     for minute in range(50):
         add_event(connection, NOON + timedelta(minutes=minute))
 
