@@ -11,6 +11,7 @@ import pytest
 from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.template.autoreload import reset_loaders
 from django.test import override_settings
+from django.utils import timezone, translation
 
 from pgsupervise.django_app import channels
 from pgsupervise.django_app.channels.null import NullChannel
@@ -202,3 +203,11 @@ def test_templates_are_checked_ahead(templates: Path) -> None:
     assert "notes/body.html is faulty" in faulty
     with pytest.raises(TemplateSyntaxError):
         render(batch(item(1)))
+
+
+def test_the_default_templates_say_when_in_the_current_zone_and_language() -> None:
+    due = batch(item(1), policy="digest")
+    assert "1 Mar 2026, 12:01 UTC" in payload(due)["text"]
+    with timezone.override("Asia/Tokyo"), translation.override("de"):
+        assert "1 Mär 2026, 21:01 JST" in payload(due)["text"]
+    assert "1 Mar 2026, 12:01 UTC" in payload(due)["text"]
