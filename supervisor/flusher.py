@@ -15,6 +15,7 @@ from pgsupervise.partitions.rows import ClaimedDelivery
 
 from .context import WorkerContext
 from .flushing import Flushing
+from .idling import Idling
 from .mark_book import MarkBook
 from .senders import Job, JobDone, Senders
 
@@ -23,7 +24,6 @@ SAFE_CHUNK = 200
 BENCH_SECONDS = 60.0
 RECONCILE_SECONDS = 10.0
 UNKNOWN_SECONDS = 60.0
-LONGEST_PAUSE_SECONDS = 0.5
 
 
 class Flusher(threading.Thread):
@@ -41,7 +41,7 @@ class Flusher(threading.Thread):
         self._marks = MarkBook()
         self._unsafe_in_hand = 0
         self._look_at = 0.0
-        self._worked_at = 0.0
+        self._idling = Idling(context.config.poll)
         self._last_sent = -1
         self._benched: dict[int, float] = {}
         self._reconcile_at = 0.0
@@ -55,7 +55,7 @@ class Flusher(threading.Thread):
             with self._link.guard():
                 worked = self.step()
             if not worked:
-                self._take_answers(self._pause())
+                self._take_answers(self._idling.seconds())
         self._senders.stop()
         while self._in_flight:
             self._take_answers(0.0)
@@ -65,11 +65,6 @@ class Flusher(threading.Thread):
                 break  # reclaimed by others before we could tell
         self._link.close()
         self._project.close_connections()
-
-    def _pause(self) -> float:
-        """Look less often the longer there has been nothing: a tenth of that time, from `--poll` to half a second."""
-        idle = time.monotonic() - self._worked_at
-        return max(self._context.config.poll.total_seconds(), min(LONGEST_PAUSE_SECONDS, idle / 10))
 
     def step(self) -> bool:
         """Serve each bucket that has something to do once; return whether there was any."""
@@ -87,7 +82,7 @@ class Flusher(threading.Thread):
             self._take_answers(0.0)
             self._write_answers()
         if worked:
-            self._worked_at = time.monotonic()
+            self._idling.worked()
         return worked
 
     def _probe(self) -> list[events.NotificationProbe]:
