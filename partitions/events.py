@@ -41,6 +41,11 @@ class NotificationProbe:
     """Deliveries wait for channels that may send twice, or for the others."""
     unsafe: bool
 
+    @property
+    def only_unsafe(self) -> bool:
+        """Return whether there is nothing else to do in the bucket."""
+        return not (self.pending or self.due or self.safe)
+
 
 def read_clock(connection: Connection) -> datetime:
     """Return the event clock. Events that were committed together with it are visible to every later statement."""

@@ -40,6 +40,7 @@ class Flusher(threading.Thread):
         self._answers: dict[tuple[int, int], list[JobDone]] = defaultdict(list)
         self._marks = MarkBook()
         self._unsafe_in_hand = 0
+        self._left: list[events.NotificationProbe] = []
         self._look_at = 0.0
         self._idling = Idling(context.config.poll)
         self._last_sent = -1
@@ -71,19 +72,30 @@ class Flusher(threading.Thread):
         self._take_answers(0.0)
         if self._unsafe_in_hand > self._senders.count and time.monotonic() < self._look_at:
             return False  # the senders have enough to do: one look for several answers, not one for each
-        self._look_at = time.monotonic() + self._context.config.poll.total_seconds()
         self._write_answers()
         if not self._context.ownership.trusted():
             return False
         self._reconcile_if_due()
         worked = False
-        for probe in self._in_turn(self._probe()):
+        for probe in self._round():
+            if self._unsafe_in_hand >= 2 * self._senders.count and probe.only_unsafe:
+                self._left.append(probe)
+                continue
             worked = self._serve(probe) or worked
             self._take_answers(0.0)
             self._write_answers()
         if worked:
             self._idling.worked()
         return worked
+
+    def _round(self) -> list[events.NotificationProbe]:
+        """Return what the last round left because the senders had enough to do; after a while, look again."""
+        left, self._left = self._left, []
+        now = time.monotonic()
+        if left and now < self._look_at:
+            return left
+        self._look_at = now + self._context.config.poll.total_seconds()
+        return self._in_turn(self._probe())
 
     def _probe(self) -> list[events.NotificationProbe]:
         owned = self._context.ownership.owned()
