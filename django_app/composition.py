@@ -37,7 +37,11 @@ def load(settings_module: str | None) -> Project:
     from . import channels, policies, rendering, task_runner  # they import models, which need Django set up
 
     policy_specs = {
-        name: PolicySpec(rule=policy.rule(), resend_unknown=policy.on_unknown == "resend")
+        name: PolicySpec(
+            rule=policy.rule(),
+            resend_unknown=policy.on_unknown == "resend",
+            is_bare=not channels.takes(policy.channel),
+        )
         for name, policy in policies.registry.items()
     }
     project = Project(

@@ -1,12 +1,15 @@
 """Turns a due batch into the message that will be sent: rendered once and frozen, so that a resend is identical."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from django.template import Context, Engine, Template, TemplateDoesNotExist
 
 from pgsupervise.partitions.rows import DueBatch, Item, NewDelivery
+from pgsupervise.supervisor.project import Part
 
+from .channels import takes
 from .policies import Policy, registered
 from .settings import read
 from .texts import check_text, one_line
@@ -18,24 +21,29 @@ MAX_ADDRESS = 320
 def render(batch: DueBatch) -> list[NewDelivery]:
     """Return the batch's messages; none for a batch without items.
 
-    The payload is JSON: to, from, subject, text, html where there is a template for it, items (their number) and
-    item_ids. Raises PolicyError, TemplateDoesNotExist, or whatever a template or the policy's `address` raises.
+    The payload is JSON: items (their number) and item_ids; and where the channel takes anything of a digest to, from,
+    and of subject, text and html (where there is a template for it) what it takes. Raises PolicyError,
+    TemplateDoesNotExist, or whatever a template or the policy's `address` raises.
     """
-    if not batch.items:
+    if not batch.item_ids:
         return []
     policy = registered(batch.policy)
-    context = context_of(batch)
-    payload: dict[str, Any] = {
-        "to": _address(policy, batch.recipient),
-        "from": read().from_email,
-        "subject": _subject(policy, context),
-        "text": _render(_template(policy, TEXT, len(batch.items)), context, autoescape=False),
-        "items": len(batch.items),
-        "item_ids": [item.id for item in batch.items],
-    }
-    if html := _html_template(policy, len(batch.items)):
-        payload["html"] = _render(html, context, autoescape=True)
+    payload: dict[str, Any] = {"items": len(batch.item_ids), "item_ids": list(batch.item_ids)}
+    if parts := takes(policy.channel):
+        payload |= _message(policy, batch, parts)
     return [NewDelivery(channel=policy.channel, payload=payload)]
+
+
+def _message(policy: Policy, batch: DueBatch, parts: AbstractSet[Part]) -> dict[str, str]:
+    context = context_of(batch)
+    message = {"to": _address(policy, batch.recipient), "from": read().from_email}
+    if Part.SUBJECT in parts:
+        message[Part.SUBJECT] = _subject(policy, context)
+    if Part.TEXT in parts:
+        message[Part.TEXT] = _render(_template(policy, TEXT, context["count"]), context, autoescape=False)
+    if Part.HTML in parts and (html := _html_template(policy, context["count"])):
+        message[Part.HTML] = _render(html, context, autoescape=True)
+    return message
 
 
 def template_problems(policy: Policy) -> list[str]:

@@ -45,11 +45,11 @@ def events_folded(policy: str, amount: int) -> None:
     made.child(made.events_folded, policy).inc(amount)
 
 
-def batch_sealed(policy: str, items: int) -> None:
-    """Count a batch that was sealed with this many items."""
+def batches_sealed(policy: str, items: Sequence[int]) -> None:
+    """Count batches of a policy that were sealed, by how many items each has."""
     made = current()
-    made.child(made.batches_sealed, policy).inc()
-    made.digest_items.observe(items)
+    made.child(made.batches_sealed, policy).inc(len(items))
+    made.digest_items.observe_many(items)
 
 
 def render_failed(policy: str) -> None:
@@ -63,6 +63,12 @@ def delivery_finished(channel: str, outcome: SendEnd, seconds: float) -> None:
     made = current()
     made.child(made.deliveries_finished, channel, outcome).inc()
     made.child(made.delivery_duration, channel).observe(seconds)
+
+
+def deliveries_accepted(channel: str, amount: int) -> None:
+    """Count deliveries that needed no call."""
+    made = current()
+    made.child(made.deliveries_finished, channel, "accepted").inc(amount)
 
 
 def stale_writes(write: Write, amount: int = 1) -> None:

@@ -2,20 +2,22 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import starmap
 from typing import NamedTuple
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
-
+from . import arrays
 from .connection import Connection
 from .errors import LeaseLostError
-from .leases import hold_lease
+from .leases import ask_for_lease, hold_lease
+from .marks import START, Place
+from .round_trips import sent_together
 from .rows import DueBatch, Item, NewDelivery
 from .statements import load
+
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 # What is read of the items at once is bounded; a batch above the last bound would only get its worker killed.
 MOST_ITEMS_AT_ONCE = 5_000
@@ -29,22 +31,37 @@ class UnreadableBatch:
 
     id: int
     policy: str
+    deliver_at: datetime
     error: Exception
 
 
 def due_batches(
-    connection: Connection, *, bucket: int, policies: Sequence[str], clock: datetime, limit: int = 200
+    connection: Connection,
+    *,
+    bucket: int,
+    policies: Sequence[str],
+    clock: datetime,
+    limit: int = 1000,
+    bare: Collection[str] = (),
+    after: Place = START,
 ) -> list[DueBatch | UnreadableBatch]:
-    """Return batches of a bucket whose time has come at `clock`, oldest first, with their items in order.
+    """Return batches of a bucket behind `after` whose time has come at `clock`: oldest first, items in order.
 
-    Fewer than `limit` when their items are many or large; an empty list means that no more are due.
+    Those of `bare` policies have the ids of their items only. Fewer than `limit` when the items are many or large; an
+    empty list means that no more are due.
     """
     parameters = {"bucket": bucket, "policies": list(policies), "clock": clock, "limit": limit}
-    weighed = list(_what_fits(starmap(_Weighed, connection.execute(load("due_batches"), parameters))))
-    readable = [batch.id for batch in weighed if batch.bytes <= MOST_BYTES_A_BATCH]
+    parameters |= {"bare": list(bare), "after_time": after[0], "after_id": after[1]}
+    with sent_together(connection):
+        due = connection.execute(load("due_batches"), parameters)
+    weighed = list(_what_fits(map(_Weighed._make, due)))
+    wanted = [batch.id for batch in weighed if batch.policy not in bare and batch.bytes <= MOST_BYTES_A_BATCH]
     rows: dict[int, list[_ItemRow]] = defaultdict(list)
-    for batch_id, *item in connection.execute(load("batch_items"), {"bucket": bucket, "ids": readable}):
-        rows[batch_id].append(_ItemRow(*item))
+    if wanted:
+        with sent_together(connection):
+            items = connection.execute(load("batch_items"), {"bucket": bucket, "ids": arrays.numbers(wanted)})
+        for batch_id, *item in items:
+            rows[batch_id].append(_ItemRow._make(item))
     return [_due_batch(bucket, batch, rows.pop(batch.id, [])) for batch in weighed]
 
 
@@ -55,8 +72,13 @@ class _Weighed(NamedTuple):
     key: str
     opened_at: datetime
     closes_at: datetime
-    amount: int
+    deliver_at: datetime
+    ids: list[int] | None
     bytes: int
+
+    @property
+    def amount(self) -> int:
+        return len(self.ids or ())
 
 
 class _ItemRow(NamedTuple):
@@ -81,12 +103,12 @@ def _what_fits(batches: Iterable[_Weighed]) -> Iterator[_Weighed]:
 def _due_batch(bucket: int, batch: _Weighed, rows: list[_ItemRow]) -> DueBatch | UnreadableBatch:
     if batch.bytes > MOST_BYTES_A_BATCH:
         error = f"{batch.amount} items of {batch.bytes} bytes, of which a batch may have {MOST_BYTES_A_BATCH}"
-        return UnreadableBatch(batch.id, batch.policy, ValueError(error))
+        return UnreadableBatch(batch.id, batch.policy, batch.deliver_at, ValueError(error))
     try:
         items = tuple(Item(*row[:-1], data=json.loads(row.data)) for row in rows)
     except (ValueError, RecursionError) as error:  # numbers too long or nesting too deep for Python, not for PostgreSQL
-        return UnreadableBatch(batch.id, batch.policy, error)
-    return DueBatch(batch.id, bucket, batch.policy, batch.recipient, batch.key, batch.opened_at, batch.closes_at, items)
+        return UnreadableBatch(batch.id, batch.policy, batch.deliver_at, error)
+    return DueBatch(batch.id, bucket, *batch[1:7], batch.ids or (), items)
 
 
 def seal_batches(
@@ -96,29 +118,32 @@ def seal_batches(
     owner: UUID,
     epoch: int,
     rendered: Sequence[tuple[DueBatch, Sequence[NewDelivery]]],
+    without_call: Collection[str] = (),
 ) -> int:
-    """Seal batches and insert their deliveries in one transaction; return how many were sealed.
+    """Seal batches and insert their deliveries in one transaction and round trip; return how many were sealed.
 
-    Raises LeaseLostError, having written nothing, when the bucket is no longer held with this epoch.
+    Deliveries by the channels `without_call` are accepted with that. Raises LeaseLostError, having written nothing,
+    when the bucket is no longer held with this epoch.
     """
-    with connection.transaction():
-        if not hold_lease(connection, bucket, owner, epoch):
-            raise LeaseLostError(bucket, epoch)
-        ids = [batch.id for batch, _ in rendered]
-        sealed = {row[0] for row in connection.execute(load("seal_batches"), {"bucket": bucket, "ids": ids})}
-        new = [(batch, delivery) for batch, deliveries in rendered if batch.id in sealed for delivery in deliveries]
+    new = [(batch.id, delivery) for batch, deliveries in rendered for delivery in deliveries]
+    ids = arrays.numbers(batch.id for batch, _ in rendered)
+    with sent_together(connection):
+        held = ask_for_lease(connection, bucket, owner, epoch)
+        parameters = {"bucket": bucket, "ids": ids, "owner": owner, "epoch": epoch}
+        sealed = connection.execute(load("seal_batches"), parameters)
         connection.execute(
             load("insert_deliveries"),
             {
                 "bucket": bucket,
-                "batch_ids": [batch.id for batch, _ in new],
-                "policies": [batch.policy for batch, _ in new],
-                "recipients": [batch.recipient for batch, _ in new],
-                "channels": [delivery.channel for _, delivery in new],
-                "payloads": [Jsonb(delivery.payload) for _, delivery in new],
+                "batch_ids": arrays.numbers(id_ for id_, _ in new),
+                "channels": arrays.texts(delivery.channel for _, delivery in new),
+                "payloads": arrays.texts(_as_json(delivery.payload) for _, delivery in new),
+                "without_call": list(without_call),
             },
         )
-    return len(sealed)
+    if not held():
+        raise LeaseLostError(bucket, epoch)
+    return sealed.rowcount
 
 
 def postpone_batches(
@@ -128,7 +153,7 @@ def postpone_batches(
 
     Raises LeaseLostError, having written nothing, when the bucket is no longer held with this epoch.
     """
-    with connection.transaction():
+    with sent_together(connection):
         if not hold_lease(connection, bucket, owner, epoch):
             raise LeaseLostError(bucket, epoch)
         connection.execute(

@@ -1,8 +1,7 @@
 """Connections of the processes: named for what they do, and soon aware of a peer that is gone."""
 
 import time
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -85,33 +84,13 @@ def connect(
     if row is None or row[0] != connection.info.backend_pid:
         connection.prepare_threshold = None
         return connection
-    # A plan is kept that was made while a table was nearly empty, for which reading all of it is best, and a minute
-    # later there are a million rows. Every statement of ours has its index.
-    connection.execute("SET enable_seqscan = off")
+    connection.execute(load("plan_by_keys"), {"local": False})
     return connection
 
 
 def is_direct(connection: Connection) -> bool:
     """Return whether the session is ours alone, and so keeps its locks and what it listens to: no pooler between."""
     return connection.prepare_threshold is not None
-
-
-@contextmanager
-def one_round_trip(connection: Connection) -> Iterator[None]:
-    """Send the statements of the block in one go, as one transaction; the answers are there at its end.
-
-    On an autocommit connection outside a transaction: what is sent up to the end of a pipeline is one by itself.
-    """
-    try:
-        with connection.pipeline():
-            yield
-    except psycopg.Error:
-        if not connection.closed:
-            # What was to be prepared behind the failed statement was not, and psycopg takes it for prepared. Rolling a
-            # transaction back makes it forget all of it.
-            connection.execute("BEGIN")
-            connection.rollback()
-        raise
 
 
 def database_time(connection: Connection) -> datetime:

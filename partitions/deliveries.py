@@ -3,9 +3,12 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import attrgetter
 from uuid import UUID
 
+from . import arrays
 from .connection import Connection, database_time
+from .round_trips import sent_together
 from .rows import ClaimedDelivery
 from .statements import load
 from .states import DeliveryState
@@ -24,38 +27,39 @@ class SentDelivery:
 
 
 def claim_deliveries(
-    connection: Connection, *, bucket: int, owner: UUID, epoch: int, channels: Sequence[str], limit: int
+    connection: Connection, *, bucket: int, owner: UUID, epoch: int, channels: Sequence[str], limit: int, after: int = 0
 ) -> list[ClaimedDelivery]:
-    """Claim up to `limit` deliveries in order of their ids; a recipient's earlier ones hold back its later ones.
+    """Claim up to `limit` deliveries in order of their ids, those behind `after`.
+
+    A recipient's earlier ones hold back its later ones, also those that are not behind `after`.
 
     Claims nothing when the bucket's lease is no longer held with this epoch.
     """
-    rows = connection.execute(
-        load("claim_deliveries"),
-        {"bucket": bucket, "owner": owner, "epoch": epoch, "channels": list(channels), "limit": limit},
-    )
-    return sorted((ClaimedDelivery(*row) for row in rows), key=lambda delivery: delivery.id)
+    parameters: dict[str, object] = {"bucket": bucket, "owner": owner, "epoch": epoch}
+    parameters |= {"channels": list(channels), "limit": limit, "after": after}
+    with sent_together(connection):
+        rows = connection.execute(load("claim_deliveries"), parameters)
+    return sorted(map(ClaimedDelivery._make, rows), key=attrgetter("id"))
 
 
 def finish_deliveries(
     connection: Connection, *, bucket: int, owner: UUID, epoch: int, sent: Sequence[SentDelivery]
 ) -> set[int]:
     """Record what is known about deliveries after their calls; return the ids that were still ours."""
-    rows = connection.execute(
-        load("finish_deliveries"),
-        {
-            "bucket": bucket,
-            "owner": owner,
-            "epoch": epoch,
-            "ids": [s.delivery.id for s in sent],
-            "tokens": [s.delivery.claim_token for s in sent],
-            "states": [s.state for s in sent],
-            "provider_ids": [s.provider_id for s in sent],
-            "errors": [s.error for s in sent],
-            "delays": [s.delay.total_seconds() for s in sent],
-            "unburnt": [0 if s.burnt else 1 for s in sent],
-        },
-    )
+    parameters = {
+        "bucket": bucket,
+        "owner": owner,
+        "epoch": epoch,
+        "ids": arrays.numbers(s.delivery.id for s in sent),
+        "tokens": arrays.numbers(s.delivery.claim_token for s in sent),
+        "states": arrays.texts(s.state for s in sent),
+        "provider_ids": arrays.texts(s.provider_id for s in sent),
+        "errors": arrays.texts(s.error for s in sent),
+        "delays": [s.delay.total_seconds() for s in sent],
+        "unburnt": arrays.numbers(0 if s.burnt else 1 for s in sent),
+    }
+    with sent_together(connection):
+        rows = connection.execute(load("finish_deliveries"), parameters)
     return {row[0] for row in rows}
 
 

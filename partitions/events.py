@@ -1,17 +1,33 @@
 """Folding: new events into their batches, set-wise, by the bucket's owner alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import starmap
+from typing import NamedTuple
 from uuid import UUID
 
-from .connection import Connection
+from . import arrays
+from .connection import Connection, Cursor
 from .errors import LeaseLostError
 from .folding import Fold, FoldedBatch, Key
-from .leases import hold_lease
+from .leases import ask_for_lease
+from .marks import START, Marks, Place
+from .round_trips import sent_together
 from .rows import OpenBatch, PendingEvent
 from .statements import load
 from .windows import WindowRule
+
+
+class Folded(NamedTuple):
+    """What a fold did; `reached` is where the next one may start."""
+
+    events: Sequence[PendingEvent]
+    clock: datetime
+    """The event clock. Whatever was committed by then was visible to this fold."""
+    reached: Place
+    earliest: datetime | None
+    """The earliest time at which one of the batches that it touched is to be sealed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,24 +37,51 @@ class NotificationProbe:
     bucket: int
     pending: bool
     due: bool
-    waiting: bool
+    safe: bool
+    """Deliveries wait for channels that may send twice, or for the others."""
+    unsafe: bool
+
+    @property
+    def only_unsafe(self) -> bool:
+        """Return whether there is nothing else to do in the bucket."""
+        return not (self.pending or self.due or self.safe)
 
 
 def read_clock(connection: Connection) -> datetime:
     """Return the event clock. Events that were committed together with it are visible to every later statement."""
-    row = connection.execute(load("read_clock")).fetchone()
-    if row is None:
-        raise RuntimeError("the table pgsupervise_clock is empty: run `manage.py migrate` again")
-    clock: datetime = row[0]
-    return clock
+    return _clock(connection.execute(load("read_clock")).fetchone())
 
 
 def probe_notifications(
-    connection: Connection, owner: UUID, policies: Sequence[str], channels: Sequence[str]
+    connection: Connection,
+    owner: UUID,
+    marks: Mapping[int, Marks],
+    *,
+    policies: Sequence[str],
+    safe: Sequence[str],
+    unsafe: Sequence[str],
 ) -> list[NotificationProbe]:
-    """Return the owner's buckets that have something to do, in order."""
-    parameters = {"owner": owner, "policies": list(policies), "channels": list(channels)}
-    return [NotificationProbe(*row) for row in connection.execute(load("probe_notifications"), parameters)]
+    """Return those of the owner's buckets among `marks` that have something to do behind these, in order.
+
+    `safe` and `unsafe` are the channels that may send twice and the others.
+    """
+    places = marks.values()
+    parameters = {
+        "owner": owner,
+        "policies": list(policies),
+        "safe": list(safe),
+        "unsafe": list(unsafe),
+        "buckets": arrays.numbers(marks),
+        "folded_times": arrays.times(mark.folded[0] for mark in places),
+        "folded_ids": arrays.numbers(mark.folded[1] for mark in places),
+        "sealed_times": arrays.times(mark.sealed[0] for mark in places),
+        "sealed_ids": arrays.numbers(mark.sealed[1] for mark in places),
+        "safe_ids": arrays.numbers(mark.safe for mark in places),
+        "unsafe_ids": arrays.numbers(mark.unsafe for mark in places),
+    }
+    with sent_together(connection):
+        rows = connection.execute(load("probe_notifications"), parameters)
+    return [NotificationProbe(*row) for row in rows]
 
 
 def unknown_policies(connection: Connection, owner: UUID, policies: Sequence[str]) -> list[tuple[str, int]]:
@@ -55,72 +98,103 @@ def fold_events(
     epoch: int,
     rules: Callable[[str], WindowRule],
     policies: Sequence[str],
-    clock: datetime,
     limit: int = 5000,
-) -> list[PendingEvent]:
-    """Fold up to `limit` pending events of a bucket in one transaction and return them.
+    after: Place = START,
+) -> Folded:
+    """Fold up to `limit` pending events of a bucket, those behind `after`, in three round trips.
 
     Raises LeaseLostError, having written nothing, when the bucket is no longer held with this epoch.
     """
-    with connection.transaction():
-        if not hold_lease(connection, bucket, owner, epoch):
-            raise LeaseLostError(bucket, epoch)
-        events = [
-            PendingEvent(*row)
-            for row in connection.execute(
-                load("pending_events"), {"bucket": bucket, "policies": list(policies), "limit": limit}
-            )
-        ]
-        if not events:
-            return []
-        fold = Fold(rules, clock, _open_batches(connection, bucket, events))
-        for event in events:
-            fold.add(event)
-        _write(connection, bucket, list(fold.touched.values()))
-    return events
+    # What is read stays as it is without a lock, for the owner alone changes it, and what is written is fenced: a
+    # process that is stopped while it thinks must not keep the lease locked.
+    parameters = {"bucket": bucket, "policies": list(policies), "limit": limit}
+    with sent_together(connection):
+        clock_row = connection.execute(load("read_clock"))  # before the events: see Folded.clock
+        pending = connection.execute(
+            load("pending_events"), {**parameters, "after_time": after[0], "after_id": after[1]}
+        )
+    events = list(map(PendingEvent._make, pending.fetchall()))
+    clock = _clock(clock_row.fetchone())
+    if not events:
+        return Folded(events, clock, after, None)
+    known, ids = _open_batches(connection, bucket, list(dict.fromkeys(event[1:4] for event in events)))
+    fold = Fold(rules, clock, known)
+    for event in events:
+        fold.add(event)
+    batches = list(fold.touched.values())
+    _number(connection, batches, ids)
+    with sent_together(connection):
+        held = ask_for_lease(connection, bucket, owner, epoch)
+        _write(connection, {"bucket": bucket, "owner": owner, "epoch": epoch}, batches)
+    if not held():
+        raise LeaseLostError(bucket, epoch)
+    last = events[-1]
+    return Folded(events, clock, (last.occurred_at, last.id), min(batch.deliver_at for batch in batches))
 
 
-def _open_batches(connection: Connection, bucket: int, events: Sequence[PendingEvent]) -> list[OpenBatch]:
-    keys: set[Key] = {(event.policy, event.recipient, event.key) for event in events}
-    policies, recipients, wanted = zip(*keys, strict=True)
-    rows = connection.execute(
-        load("open_batches"),
-        {"bucket": bucket, "policies": list(policies), "recipients": list(recipients), "keys": list(wanted)},
-    )
-    return [OpenBatch(*row) for row in rows]
+def _clock(row: tuple[datetime] | None) -> datetime:
+    if row is None:
+        raise RuntimeError("the table pgsupervise_clock is empty: run `manage.py migrate` again")
+    return row[0]
 
 
-def _write(connection: Connection, bucket: int, batches: Sequence[FoldedBatch]) -> None:
-    known = [batch for batch in batches if batch.id is not None]
+def _open_batches(connection: Connection, bucket: int, keys: Sequence[Key]) -> tuple[list[OpenBatch], list[int]]:
+    """Return the open batches of these keys, and as many new ids in the same round trip."""
+    policies, recipients, wanted = map(arrays.texts, zip(*keys, strict=True))
+    parameters = {"bucket": bucket, "policies": policies, "recipients": recipients, "keys": wanted}
+    with sent_together(connection):
+        rows = connection.execute(load("open_batches"), parameters)
+        # Most keys have no open batch, or one that lives on. Ids that turn out not to be needed are skipped for ever.
+        ids = _next_ids(connection, len(keys))
+    return list(starmap(OpenBatch, rows.fetchall())), [id_ for (id_,) in ids.fetchall()]
+
+
+def _next_ids(connection: Connection, count: int) -> Cursor:
+    return connection.execute(load("next_batch_ids"), {"count": count})
+
+
+def _number(connection: Connection, batches: Sequence[FoldedBatch], ids: list[int]) -> None:
+    """Give the new batches their ids."""
     new = [batch for batch in batches if batch.id is None]
+    if len(new) > len(ids):  # a key whose batch was closed, and the next one opened, by this very fold
+        ids += [id_ for (id_,) in _next_ids(connection, len(new) - len(ids)).fetchall()]
+    for batch, id_ in zip(new, ids, strict=False):
+        batch.id, batch.is_new = id_, True
+
+
+def _write(connection: Connection, lease: dict[str, object], batches: Sequence[FoldedBatch]) -> None:
+    known = [batch for batch in batches if not batch.is_new]
+    new = [batch for batch in batches if batch.is_new]
     # The old ones first: a key's former batch must be closed before its next one can be open.
     if known:
-        connection.execute(load("update_batches"), {"bucket": bucket, "ids": [b.id for b in known], **_columns(known)})
+        connection.execute(load("update_batches"), {**lease, "ids": _ids(known), **_columns(known)})
     if new:
-        for batch, row in zip(new, connection.execute(load("next_batch_ids"), {"count": len(new)}), strict=True):
-            batch.id = row[0]
-        policies, recipients, keys = zip(*(batch.key for batch in new), strict=True)
+        policies, recipients, keys = map(arrays.texts, zip(*(batch.key for batch in new), strict=True))
         connection.execute(
             load("insert_batches"),
             {
-                "bucket": bucket,
-                "ids": [b.id for b in new],
-                "policies": list(policies),
-                "recipients": list(recipients),
-                "keys": list(keys),
-                "opened_at": [b.opened_at for b in new],
+                **lease,
+                "ids": _ids(new),
+                "policies": policies,
+                "recipients": recipients,
+                "keys": keys,
+                "opened_at": arrays.times(batch.opened_at for batch in new),
                 **_columns(new),
             },
         )
     folded = [(event_id, batch.id) for batch in batches for event_id in batch.event_ids]
-    event_ids, batch_ids = zip(*folded, strict=True)
-    connection.execute(load("fold_events"), {"bucket": bucket, "ids": list(event_ids), "batch_ids": list(batch_ids)})
+    event_ids, batch_ids = map(arrays.numbers, zip(*folded, strict=True))
+    connection.execute(load("fold_events"), {**lease, "ids": event_ids, "batch_ids": batch_ids})
 
 
-def _columns(batches: Sequence[FoldedBatch]) -> dict[str, list[object]]:
+def _ids(batches: Sequence[FoldedBatch]) -> str:
+    return arrays.numbers(batch.id for batch in batches if batch.id is not None)
+
+
+def _columns(batches: Sequence[FoldedBatch]) -> dict[str, str]:
     return {
-        "states": [b.state for b in batches],
-        "closes_at": [b.closes_at for b in batches],
-        "deliver_at": [b.deliver_at for b in batches],
-        "item_counts": [b.item_count for b in batches],
+        "states": arrays.texts(batch.state for batch in batches),
+        "closes_at": arrays.times(batch.closes_at for batch in batches),
+        "deliver_at": arrays.times(batch.deliver_at for batch in batches),
+        "item_counts": arrays.numbers(batch.item_count for batch in batches),
     }

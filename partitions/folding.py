@@ -24,6 +24,7 @@ class FoldedBatch:
     item_count: int
     state: BatchState = BatchState.OPEN
     event_ids: list[int] = field(default_factory=list)
+    is_new: bool = False
 
 
 class Fold:
@@ -48,22 +49,23 @@ class Fold:
         An event behind the window closes the open batch and opens the next one. An event that is older than the open
         batch joins it: nothing is lost, and nothing is sent twice.
         """
-        key = (event.policy, event.recipient, event.key)
-        rule = self._rules(event.policy)
+        event_id, at = event.id, event.occurred_at
+        key = event[1:4]
+        rule = self._rules(key[0])
         batch = self._open.get(key)
-        if batch is not None and event.occurred_at >= batch.closes_at:
+        if batch is not None and at >= batch.closes_at:
             self._close(batch)
             batch = None
         if batch is None:
-            batch = self._opened(key, rule, event.occurred_at)
+            batch = self._opened(key, rule, at)
         else:
-            batch.closes_at = rule.closes_at(batch.opened_at, event.occurred_at, batch.closes_at)
+            batch.closes_at = rule.closes_at(batch.opened_at, at, batch.closes_at)
         batch.deliver_at = batch.closes_at
         batch.item_count += 1
-        batch.event_ids.append(event.id)
+        batch.event_ids.append(event_id)
         self.touched[id(batch)] = batch
         if rule.flush_at is not None and batch.item_count >= rule.flush_at:
-            at_once = min(event.occurred_at, self._clock)
+            at_once = min(at, self._clock)
             # The key's former batch may have been closed by a time that the clock has not reached: stay behind it.
             batch.deliver_at = max(at_once, self._former_due.get(key, at_once))
             self._close(batch)

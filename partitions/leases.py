@@ -1,7 +1,8 @@
 """Who owns which bucket. The primary key of the lease's row makes two owners impossible in the database itself."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from itertools import starmap
+from typing import NamedTuple
 from uuid import UUID
 
 from .connection import Connection
@@ -11,8 +12,7 @@ KEEPER_SEAT = -1
 """The lease that makes one keeper the leading one: a bucket that no key hashes to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """One bucket's row: `epoch` is the fencing token, raised at every acquisition and never reused."""
 
     bucket: int
@@ -39,10 +39,15 @@ def free_leases_of_the_dead(connection: Connection) -> list[int]:
 
 def all_leases(connection: Connection) -> list[Lease]:
     """Return the 256 buckets' leases."""
-    return [Lease(*row) for row in connection.execute(load("all_leases"))]
+    return list(starmap(Lease, connection.execute(load("all_leases"), binary=True).fetchall()))
 
 
 def hold_lease(connection: Connection, bucket: int, owner: UUID, epoch: int) -> bool:
     """Lock the lease until the transaction ends; False when it is no longer held with this epoch."""
-    parameters = {"bucket": bucket, "owner": owner, "epoch": epoch}
-    return connection.execute(load("hold_lease"), parameters).fetchone() is not None
+    return ask_for_lease(connection, bucket, owner, epoch)()
+
+
+def ask_for_lease(connection: Connection, bucket: int, owner: UUID, epoch: int) -> Callable[[], bool]:
+    """Do as `hold_lease` does without waiting for the answer: what is returned waits for it, and says it once."""
+    cursor = connection.execute(load("hold_lease"), {"bucket": bucket, "owner": owner, "epoch": epoch})
+    return lambda: cursor.fetchone() is not None

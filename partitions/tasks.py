@@ -8,8 +8,9 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from .arrays import array
-from .connection import Connection, Cursor, database_time, one_round_trip
+from . import arrays
+from .connection import Connection, Cursor, database_time
+from .round_trips import one_round_trip
 from .rows import ClaimedTask
 from .statements import load
 from .states import TaskState
@@ -71,11 +72,11 @@ class Chunk(NamedTuple):
 
 
 def probe_tasks(connection: Connection, watermarks: Mapping[int, Watermark], names: Sequence[str]) -> list[TaskProbe]:
-    """Return which of these buckets have something to run behind their watermarks, in order."""
+    """Return which of these buckets have something to run behind their watermarks."""
     parameters = {
-        "buckets": array(watermarks),
-        "after_priorities": array(priority for priority, _ in watermarks.values()),
-        "after_ids": array(id_ for _, id_ in watermarks.values()),
+        "buckets": arrays.numbers(watermarks),
+        "after_priorities": arrays.numbers(priority for priority, _ in watermarks.values()),
+        "after_ids": arrays.numbers(id_ for _, id_ in watermarks.values()),
         "names": list(names),
     }
     return [TaskProbe(*row) for row in connection.execute(load("probe_tasks"), parameters).fetchall()]
@@ -83,7 +84,7 @@ def probe_tasks(connection: Connection, watermarks: Mapping[int, Watermark], nam
 
 def seconds_to_next_task(connection: Connection, buckets: Iterable[int]) -> float | None:
     """Return when the next scheduled task of these buckets becomes due; None where there is none."""
-    row = connection.execute(load("next_due_task"), {"buckets": array(buckets)}).fetchone()
+    row = connection.execute(load("next_due_task"), {"buckets": arrays.numbers(buckets)}).fetchone()
     return None if row is None else row[0]
 
 
@@ -102,9 +103,11 @@ def finish_tasks(connection: Connection, bucket: int, ended: Sequence[EndedTask]
 
     What somebody holds locked stays where it is.
     """
-    free = {row[0] for row in connection.execute(load("lock_tasks"), _held(bucket, [e.task for e in ended]))}
+    locked = connection.execute(load("lock_tasks"), _held(bucket, [e.task for e in ended]))
+    places: dict[int, str] = dict(locked.fetchall())
     # Not in a pipeline: psycopg ends it by a message that stops the server's watch on a silent transaction.
-    moved = _send_ended(connection, bucket, [e for e in ended if e.task.id in free])
+    free = [e for e in ended if e.task.id in places]
+    moved = _send_ended(connection, bucket, free, [places[e.task.id] for e in free])
     return {row[0] for row in moved}
 
 
@@ -122,20 +125,23 @@ def settle_tasks(
     """
     # A process that is stopped within these few microseconds keeps its rows locked for as long; nobody waits for them.
     with one_round_trip(connection):
-        moved = _send_ended(connection, bucket, ended) if ended else None
+        moved = _send_ended(connection, bucket, ended, [e.task.place for e in ended]) if ended else None
         again = _send_failed(connection, bucket, failed) if failed else None
         claimed = _send_claim(connection, claim) if claim else None
     written = {row[0] for cursor in (moved, again) if cursor for row in cursor.fetchall()}
     return written, _chunk(claimed, claim) if claimed and claim else None
 
 
-def _send_ended(connection: Connection, bucket: int, ended: Sequence[EndedTask]) -> Cursor:
-    # Who is DONE needs no more than its id and token, at the end of the arrays: see archive_tasks.sql.
+def _send_ended(connection: Connection, bucket: int, ended: Sequence[EndedTask], places: Sequence[str]) -> Cursor:
     told = [e for e in ended if not _is_plainly_done(e)]
-    held = _held(bucket, [e.task for e in (sorted(ended, key=_is_plainly_done) if told else ended)])
+    if told:
+        # Who is DONE needs no more than its id, token and place, at the end of the arrays: see archive_tasks.sql.
+        pairs = sorted(zip(ended, places, strict=True), key=lambda pair: _is_plainly_done(pair[0]))
+        ended, places = zip(*pairs, strict=True)
+    held = _held(bucket, [e.task for e in ended]) | {"places": arrays.texts(places)}
     details = {
         "states": [e.state for e in told],
-        "crashes": array([e.crashes for e in told]),
+        "crashes": arrays.numbers(e.crashes for e in told),
         "errors": [e.error for e in told],
         "tracebacks": [e.traceback for e in told],
     }
@@ -194,7 +200,11 @@ def held_tasks(connection: Connection, bucket: int, tasks: Sequence[ClaimedTask]
 
 
 def _held(bucket: int, tasks: Sequence[ClaimedTask]) -> dict[str, Any]:
-    return {"bucket": bucket, "ids": array([t.id for t in tasks]), "tokens": array([t.claim_token for t in tasks])}
+    return {
+        "bucket": bucket,
+        "ids": arrays.numbers([t.id for t in tasks]),
+        "tokens": arrays.numbers([t.claim_token for t in tasks]),
+    }
 
 
 def release_unheld_tasks(connection: Connection, owner: UUID, held: Collection[int]) -> list[int]:

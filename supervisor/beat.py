@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 import setproctitle
@@ -171,7 +171,7 @@ class Beat(threading.Thread):
         # The reply to our own acquisition was lost: the buckets are ours all the same.
         self._ownership.adopt(found)
 
-    def _hand_over(self, unwanted: Collection[int], goal: dict[int, UUID]) -> None:
+    def _hand_over(self, unwanted: Collection[int], goal: Mapping[int, UUID]) -> None:
         """Begin to let one partition go; the next one follows when this one is released.
 
         A bucket whose task takes long follows when the task has ended: it keeps neither its partition nor the others.

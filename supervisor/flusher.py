@@ -6,30 +6,25 @@ import threading
 import time
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-
-import psycopg
 
 from pgsupervise.metrics import recorder
-from pgsupervise.partitions import batches, deliveries, events
+from pgsupervise.partitions import deliveries, events
 from pgsupervise.partitions.connection import is_lost, is_passing
 from pgsupervise.partitions.errors import LeaseLostError
-from pgsupervise.partitions.rows import ClaimedDelivery, DueBatch, NewDelivery
-from pgsupervise.partitions.windows import WindowRule
+from pgsupervise.partitions.rows import ClaimedDelivery
 
 from .context import WorkerContext
-from .senders import Job, JobDone, Senders, storable
+from .flushing import Flushing
+from .idling import Idling
+from .mark_book import MarkBook
+from .senders import Job, JobDone, Senders
 
 logger = logging.getLogger(__name__)
-FOLD_CHUNK = 5000
-SEAL_CHUNK = 200
 SAFE_CHUNK = 200
-RENDER_RETRY = timedelta(seconds=60)
+BENCH_SECONDS = 60.0
+LONGEST_WAIT = 0.5
 RECONCILE_SECONDS = 10.0
 UNKNOWN_SECONDS = 60.0
-Rendered = tuple[DueBatch, list[NewDelivery]]
-Due = DueBatch | batches.UnreadableBatch
 
 
 class Flusher(threading.Thread):
@@ -44,6 +39,11 @@ class Flusher(threading.Thread):
         self._in_flight: Counter[int] = Counter()
         self._held: set[int] = set()
         self._answers: dict[tuple[int, int], list[JobDone]] = defaultdict(list)
+        self._marks = MarkBook()
+        self._unsafe_in_hand = 0
+        self._left: list[events.NotificationProbe] = []
+        self._look_at = 0.0
+        self._idling = Idling(context.config.poll)
         self._last_sent = -1
         self._benched: dict[int, float] = {}
         self._reconcile_at = 0.0
@@ -57,7 +57,7 @@ class Flusher(threading.Thread):
             with self._link.guard():
                 worked = self.step()
             if not worked:
-                self._take_answers(self._context.config.poll.total_seconds())
+                self._rest(self._idling.seconds())
         self._senders.stop()
         while self._in_flight:
             self._take_answers(0.0)
@@ -68,24 +68,60 @@ class Flusher(threading.Thread):
         self._link.close()
         self._project.close_connections()
 
+    def _rest(self, seconds: float) -> None:
+        """Wait for answers, and look up at times: the worker may be told to drain."""
+        look_at = time.monotonic() + seconds
+        while not (self._context.draining.is_set() or self._answers):
+            left = look_at - time.monotonic()
+            if left <= 0:
+                return
+            self._take_answers(min(left, LONGEST_WAIT))
+
     def step(self) -> bool:
         """Serve each bucket that has something to do once; return whether there was any."""
         self._take_answers(0.0)
+        if self._unsafe_in_hand > self._senders.count and time.monotonic() < self._look_at:
+            return False  # the senders have enough to do: one look for several answers, not one for each
         self._write_answers()
         if not self._context.ownership.trusted():
             return False
         self._reconcile_if_due()
-        if not self._context.ownership.owned():
-            return False
-        probes = events.probe_notifications(
-            self._link.connection, self._context.id, self._policies, self._senders.open_channels()
-        )
         worked = False
-        for probe in self._in_turn(probes):
+        for probe in self._round():
+            if self._unsafe_in_hand >= 2 * self._senders.count and probe.only_unsafe:
+                self._left.append(probe)
+                continue
             worked = self._serve(probe) or worked
             self._take_answers(0.0)
             self._write_answers()
+        if worked:
+            self._idling.worked()
         return worked
+
+    def _round(self) -> list[events.NotificationProbe]:
+        """Return what the last round left because the senders had enough to do; after a while, look again."""
+        left, self._left = self._left, []
+        now = time.monotonic()
+        if left and now < self._look_at:
+            return left
+        self._look_at = now + self._context.config.poll.total_seconds()
+        return self._in_turn(self._probe())
+
+    def _probe(self) -> list[events.NotificationProbe]:
+        owned = self._context.ownership.owned()
+        if not owned:
+            return []
+        safe, unsafe = self._open_channels()
+        marks = {bucket: self._marks.of(bucket, epoch) for bucket, epoch in owned.items()}
+        return events.probe_notifications(
+            self._link.connection, self._context.id, marks, policies=self._policies, safe=safe, unsafe=unsafe
+        )
+
+    def _open_channels(self) -> tuple[list[str], list[str]]:
+        """Return the channels that are not paused: those that may send twice, and the others."""
+        specs, names = self._project.channels, self._senders.open_channels()
+        safe = [name for name in names if specs[name].resend_is_safe]
+        return safe, [name for name in names if not specs[name].resend_is_safe]
 
     def _in_turn(self, probes: list[events.NotificationProbe]) -> list[events.NotificationProbe]:
         """Go on behind the bucket that was the last to get the senders: else the first ones would always have them."""
@@ -110,8 +146,9 @@ class Flusher(threading.Thread):
         if epoch is None:
             return False
         try:
-            flushed = self._flush(probe.bucket, epoch) if probe.pending or probe.due else False
-            return self._send(probe.bucket, epoch) or flushed
+            new = self._flush(probe, epoch) if probe.pending or probe.due else False
+            sent = self._send(probe.bucket, epoch, safe=probe.safe or new, unsafe=probe.unsafe or new)
+            return sent or probe.pending or probe.due
         except LeaseLostError as lost:
             recorder.stale_writes("flush", 1)
             logger.warning(
@@ -129,99 +166,40 @@ class Flusher(threading.Thread):
 
     def _bench(self, bucket: int, error: Exception) -> None:
         """Leave a bucket alone for a while: what cannot be read or written there must not stop the other buckets."""
-        self._benched[bucket] = time.monotonic() + RENDER_RETRY.total_seconds()
+        self._benched[bucket] = time.monotonic() + BENCH_SECONDS
         recorder.database_error("flusher")
         logger.error("bucket failed: left alone for a minute", exc_info=error, extra={"fields": {"bucket": bucket}})
 
-    def _flush(self, bucket: int, epoch: int) -> bool:
-        """Fold all that is pending before anything is sealed: so an owner that was away makes the same digests."""
-        connection, owner = self._link.connection, self._context.id
-        folded = FOLD_CHUNK
-        while folded == FOLD_CHUNK:
-            # Anew for each fold, so that it has reached what the former fold saw: see Fold._former_due.
-            clock = events.read_clock(connection)
-            new = events.fold_events(
-                connection,
-                bucket=bucket,
-                owner=owner,
-                epoch=epoch,
-                rules=self._rule,
-                policies=self._policies,
-                clock=clock,
-                limit=FOLD_CHUNK,
-            )
-            folded = len(new)
-            for policy, count in Counter(event.policy for event in new).items():
-                recorder.events_folded(policy, count)
-            if not self._may_go_on(bucket):
-                return True  # nothing is sealed before everything pending is folded
-        while self._may_go_on(bucket):
-            due = batches.due_batches(connection, bucket=bucket, policies=self._policies, clock=clock, limit=SEAL_CHUNK)
-            if not due:
-                break
-            self._seal(bucket, epoch, due, clock + RENDER_RETRY)
-        return True
+    def _flush(self, probe: events.NotificationProbe, epoch: int) -> bool:
+        """Fold and seal; return whether there is something new to send."""
+        bucket, marks = probe.bucket, self._marks.of(probe.bucket, epoch)
+        flushing = Flushing(
+            self._project, self._link.connection, owner=self._context.id, bucket=bucket, epoch=epoch, marks=marks
+        )
+        flushing.run(due=probe.due, may_go_on=lambda: self._may_go_on(bucket))
+        return flushing.made_deliveries
 
-    def _rule(self, policy: str) -> WindowRule:
-        return self._project.policies[policy].rule
-
-    def _seal(self, bucket: int, epoch: int, due: Sequence[Due], retry_at: datetime) -> None:
-        rendered, failed = self._render(due)
-        try:
-            self._write_sealed(bucket, epoch, rendered)
-        except psycopg.DataError:
-            # A payload that PostgreSQL cannot hold must not keep the others of its chunk: find out whose it is.
-            for one in rendered:
-                try:
-                    self._write_sealed(bucket, epoch, [one])
-                except psycopg.DataError as error:
-                    failed.append(_failed(one[0], error))
-        if failed:
-            batches.postpone_batches(
-                self._link.connection,
-                bucket=bucket,
-                owner=self._context.id,
-                epoch=epoch,
-                errors=failed,
-                until=retry_at,
-            )
-
-    def _render(self, due: Sequence[Due]) -> tuple[list[Rendered], list[tuple[int, str]]]:
-        rendered: list[Rendered] = []
-        failed: list[tuple[int, str]] = []
-        for batch in due:
-            if isinstance(batch, batches.UnreadableBatch):
-                failed.append(_failed(batch, batch.error))
-                continue
-            try:
-                rendered.append((batch, list(self._project.render(batch))))
-            except Exception as error:  # a template's fault stops nobody else's digest
-                failed.append(_failed(batch, error))
-        return rendered, failed
-
-    def _write_sealed(self, bucket: int, epoch: int, rendered: list[Rendered]) -> None:
-        if rendered:
-            owner = self._context.id
-            batches.seal_batches(self._link.connection, bucket=bucket, owner=owner, epoch=epoch, rendered=rendered)
-            for batch, _ in rendered:
-                recorder.batch_sealed(batch.policy, len(batch.items))
-
-    def _send(self, bucket: int, epoch: int) -> bool:
+    def _send(self, bucket: int, epoch: int, *, safe: bool, unsafe: bool) -> bool:
         """Claim deliveries and hand them out; a channel that must not send twice gets few at a time."""
         # Before the question, and until all is handed out: who is about to kill this process asks the other way round.
         self._context.sending += 1
         try:
-            return self._may_send() and not self._in_flight[bucket] and self._hand_out(bucket, epoch)
+            if not self._may_send() or self._in_flight[bucket]:
+                return False
+            return self._hand_out(bucket, epoch, safe=safe, unsafe=unsafe)
         finally:
             self._context.sending -= 1
 
-    def _hand_out(self, bucket: int, epoch: int) -> bool:
-        specs = self._project.channels
-        is_open = self._senders.open_channels()
-        safe = [name for name in is_open if specs[name].resend_is_safe]
-        others = [name for name in is_open if not specs[name].resend_is_safe]
-        budget = 2 * self._senders.count - sum(self._in_flight.values())
-        claimed = self._claim(bucket, epoch, safe, SAFE_CHUNK) + self._claim(bucket, epoch, others, budget)
+    def _hand_out(self, bucket: int, epoch: int, *, safe: bool, unsafe: bool) -> bool:
+        marks, channels = self._marks.of(bucket, epoch), self._open_channels()
+        budget = 2 * self._senders.count - self._unsafe_in_hand
+        claimed: list[ClaimedDelivery] = []
+        if safe:
+            claimed += (found := self._claim(bucket, epoch, channels[0], SAFE_CHUNK, marks.safe))
+            marks.safe = found[-1].id if found else marks.safe
+        if unsafe:
+            claimed += (found := self._claim(bucket, epoch, channels[1], budget, marks.unsafe))
+            marks.unsafe = found[-1].id if found else marks.unsafe
         by_thread: dict[int, list[ClaimedDelivery]] = defaultdict(list)
         for delivery in claimed:
             # A recipient's deliveries stay on one thread, in order.
@@ -232,11 +210,17 @@ class Flusher(threading.Thread):
             self._submit(Job(bucket, epoch, chosen))
         return bool(claimed)
 
-    def _claim(self, bucket: int, epoch: int, channels: list[str], limit: int) -> list[ClaimedDelivery]:
+    def _claim(self, bucket: int, epoch: int, channels: list[str], limit: int, after: int) -> list[ClaimedDelivery]:
         if not channels or limit <= 0:
             return []
         return deliveries.claim_deliveries(
-            self._link.connection, bucket=bucket, owner=self._context.id, epoch=epoch, channels=channels, limit=limit
+            self._link.connection,
+            bucket=bucket,
+            owner=self._context.id,
+            epoch=epoch,
+            channels=channels,
+            limit=limit,
+            after=after,
         )
 
     def _submit(self, job: Job) -> None:
@@ -245,13 +229,18 @@ class Flusher(threading.Thread):
         self._in_flight[job.bucket] += 1
         self._context.sending += 1
         self._held.update(delivery.id for delivery in job.deliveries)
+        self._unsafe_in_hand += self._unsafe(job)
         self._senders.submit(job)
+
+    def _unsafe(self, job: Job) -> int:
+        return sum(not self._project.channels[delivery.channel].resend_is_safe for delivery in job.deliveries)
 
     def _take_answers(self, timeout: float) -> None:
         try:
             answer = self._senders.results.get(timeout=timeout) if timeout else self._senders.results.get_nowait()
             while True:
                 self._answers[answer.job.bucket, answer.job.epoch].append(answer)
+                self._unsafe_in_hand -= self._unsafe(answer.job)
                 answer = self._senders.results.get_nowait()
         except queue.Empty:
             return
@@ -284,11 +273,3 @@ class Flusher(threading.Thread):
             for policy, count in events.unknown_policies(self._link.connection, self._context.id, self._policies):
                 fields = {"policy": policy, "pending": count}
                 logger.warning("unknown policy: events left for newer code", extra={"fields": fields})
-
-
-def _failed(batch: Due, error: Exception) -> tuple[int, str]:
-    reason = storable(f"{type(error).__name__}: {error}")
-    recorder.render_failed(batch.policy)
-    fields = {"batch": batch.id, "policy": batch.policy, "error": reason}
-    logger.warning("digest could not be rendered", extra={"fields": fields})
-    return batch.id, reason

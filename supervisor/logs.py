@@ -41,3 +41,5 @@ def configure(level: str) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False
+    # It warns, in a format of its own, of what it also raises.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)

@@ -1,8 +1,10 @@
 """What the composition root hands to the processes: the only way in which a worker reaches the project's own code."""
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, Protocol
 
 from pgsupervise.partitions.rows import ClaimedDelivery, ClaimedTask, DueBatch, NewDelivery
@@ -19,23 +21,43 @@ class Channel(Protocol):
         ...
 
 
+class Part(StrEnum):
+    """What can be rendered of a digest, by its name in the payload."""
+
+    SUBJECT = "subject"
+    TEXT = "text"
+    HTML = "html"
+
+
+EVERYTHING = frozenset(Part)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelSpec:
-    """How to build a channel, and whether its receiver recognises a delivery that it already has.
+    """How to build a channel, what it wants of a digest, and what is known of its receiver.
 
-    `resend_is_safe`: sending the same delivery twice shows the recipient one message.
+    `takes`: nothing else is rendered for it, and where it takes nothing the events' content is not even read; the
+    payload has the items' ids in any case. `resend_is_safe`: sending the same delivery twice shows the recipient one
+    message. `needs_call`: without one a delivery is accepted by the seal itself, and only what was sealed before the
+    channel was declared so is sent.
     """
 
     build: Callable[[], Channel]
+    takes: AbstractSet[Part] = EVERYTHING
     resend_is_safe: bool = False
+    needs_call: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySpec:
-    """What the flusher needs to know about a policy; `resend_unknown` decides about messages of unknown fate."""
+    """What the flusher needs to know about a policy.
+
+    `resend_unknown` decides about messages of unknown fate. `is_bare`: its digests are made of their items' ids alone.
+    """
 
     rule: WindowRule
     resend_unknown: bool = True
+    is_bare: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,8 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import psycopg
@@ -87,6 +87,8 @@ class Results:
 
     def write_and_claim(self, connection: Connection, claim: tasks.Claim) -> tasks.Chunk:
         """Write everything down and claim a chunk: one round trip where all results are of one bucket."""
+        if not self:
+            return tasks.claim_tasks(connection, claim)
         with self._writing:
             *others, last = list(self._by_bucket) or [claim.bucket]
             for bucket in others:
@@ -99,12 +101,11 @@ class Results:
         chunk: tasks.Chunk | None = None
         with self._taken(bucket) as results:
             ended, failed = _decide(results)
-            try:
+            written: set[int] = set()
+            with suppress(psycopg.errors.LockNotAvailable):
                 written, chunk = tasks.settle_tasks(connection, bucket, ended, failed, claim)
-            except psycopg.errors.LockNotAvailable:
-                with connection.transaction():
-                    written = tasks.finish_tasks(connection, bucket, ended)
-                    written |= tasks.retry_tasks(connection, bucket, failed)
+            if len(written) < len(results):
+                written |= _write_one_by_one(connection, bucket, ended, failed, written)
             kept = _locked(connection, bucket, results, written)
         self._keep(bucket, kept, time.monotonic() + LOCKED_SECONDS)
         _tell(bucket, [result for result in results if result not in kept] if kept else results, written)
@@ -143,6 +144,20 @@ def _decide(results: Sequence[Result]) -> tuple[list[tasks.EndedTask], list[task
             case Failed(error, traceback):
                 failed.append(tasks.FailedTask(task, TASK_RETRY.delay(task.attempt), error, traceback))
     return ended, failed
+
+
+def _write_one_by_one(
+    connection: Connection,
+    bucket: int,
+    ended: Sequence[tasks.EndedTask],
+    failed: Sequence[tasks.FailedTask],
+    written: Collection[int],
+) -> set[int]:
+    """Write what could not be written at once, as somebody holds or has changed one of them; return their ids."""
+    ended = [one for one in ended if one.task.id not in written]
+    failed = [one for one in failed if one.task.id not in written]
+    with connection.transaction():
+        return tasks.finish_tasks(connection, bucket, ended) | tasks.retry_tasks(connection, bucket, failed)
 
 
 def _locked(connection: Connection, bucket: int, results: Sequence[Result], written: set[int]) -> list[Result]:

@@ -7,7 +7,8 @@ one.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from uuid import UUID
 
@@ -15,8 +16,13 @@ from pgsupervise.partitions.buckets import BUCKETS, first_bucket, partition_of, 
 from pgsupervise.partitions.rows import LiveWorker
 
 
-def targets(workers: Sequence[LiveWorker]) -> dict[int, UUID]:
+def targets(workers: Sequence[LiveWorker]) -> Mapping[int, UUID]:
     """Return the worker of each bucket; empty when nobody can take any. `workers` come in the order of their age."""
+    return _targets(tuple(workers))
+
+
+@lru_cache(maxsize=1)  # asked at every beat, and the workers are mostly the same
+def _targets(workers: tuple[LiveWorker, ...]) -> Mapping[int, UUID]:
     supervisors = _by_supervisor(workers)
     goal: dict[int, UUID] = {}
     for team, buckets in zip(supervisors, _runs([team[0] for team in supervisors]), strict=True):

@@ -17,13 +17,13 @@ from .sleep import Sleep
 from .watermarks import Watermarks
 
 logger = logging.getLogger(__name__)
-WRITE_SECONDS = 0.02
+WRITE_SECONDS = 0.035
 """How old a result may be when the next task begins: then it is written, with all others."""
 QUICK_SECONDS = 0.001
 """A task that takes no longer is not worth a look at what it left of the process's signal handlers; its chunk is."""
 LOOK_SECONDS = 0.1
 """How often buckets that are not being served are looked at while others are."""
-ASLEEP_SECONDS = 0.5
+ASLEEP_SECONDS = 1.0
 """And while asleep: for tasks that were scheduled for now, or written by others than enqueue()."""
 SOONEST_SECONDS = 0.01
 SPINS, SPIN_SECONDS = 3, 0.002

@@ -15,7 +15,7 @@ from .results import NEVER
 logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.25
 NEAR_SECONDS = 0.1
-LATE_SECONDS, TICK_SECONDS = 0.035, 0.015
+LATE_SECONDS, TICK_SECONDS = 0.04, 0.01
 """How old a result may get, and how often that is looked at while there is one: it is written 50 ms late at most."""
 ORPHAN_SHARE = 0.8
 """Of the time-to-dead: so long after its parent's end a child may go on with the task in hand."""

@@ -1,10 +1,11 @@
 """Ways to reach a recipient, by name. A sender thread builds its own instance of each that it uses."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 from pgsupervise.django_app.settings import read
 from pgsupervise.django_app.texts import check_text
-from pgsupervise.supervisor.project import Channel, ChannelSpec
+from pgsupervise.supervisor.project import EVERYTHING, Channel, ChannelSpec, Part
 
 from .inbox import InboxChannel
 from .null import NullChannel
@@ -25,7 +26,7 @@ def _build_sendgrid() -> Channel:
 
 _registry: dict[str, ChannelSpec] = {
     "inbox": ChannelSpec(build=InboxChannel, resend_is_safe=True),
-    "null": ChannelSpec(build=NullChannel, resend_is_safe=True),
+    "null": ChannelSpec(build=NullChannel, takes=frozenset(), resend_is_safe=True, needs_call=False),
     SENDGRID: ChannelSpec(build=_build_sendgrid),
 }
 
@@ -36,6 +37,11 @@ def register(name: str, spec: ChannelSpec) -> None:
     if name in _registry:
         raise ValueError(f"a channel is named {name!r} already: choose another name")
     _registry[name] = spec
+
+
+def takes(name: str) -> AbstractSet[Part]:
+    """Return what a channel wants of a digest; everything where there is no such channel."""
+    return _registry[name].takes if name in _registry else EVERYTHING
 
 
 def known() -> Mapping[str, ChannelSpec]:

@@ -5,7 +5,7 @@ from pgsupervise.supervisor.outcomes import Accepted, SendOutcome
 
 
 class NullChannel:
-    """Sends nothing."""
+    """Sends nothing. It is hardly ever asked to: the seal accepts a delivery to nowhere."""
 
     def send(self, delivery: ClaimedDelivery) -> SendOutcome:
         """Accept the message."""

@@ -98,8 +98,9 @@ class Batch(RecipientColumns):
             ),
         ]
         indexes = [
+            # With the id, since many are due at the same time: the next chunk starts behind the last one's last.
             models.Index(
-                "bucket", "deliver_at", name="pgsupervise_batch_due", condition=~Q(state=BatchState.SEALED.value)
+                "bucket", "deliver_at", "id", name="pgsupervise_batch_due", condition=~Q(state=BatchState.SEALED.value)
             ),
             models.Index("bucket", "recipient", "id", name="pgsupervise_batch_recipient"),
             models.Index("id", name="pgsupervise_batch_failed", condition=~Q(error="")),

@@ -8,3 +8,7 @@ FROM unnest(
         %(opened_at)s::timestamptz[], %(closes_at)s::timestamptz[], %(deliver_at)s::timestamptz[],
         %(item_counts)s::int[]
     ) AS new (id, policy, recipient, key, state, opened_at, closes_at, deliver_at, item_count)
+WHERE EXISTS (
+    SELECT FROM pgsupervise_lease l
+    WHERE l.bucket = %(bucket)s AND l.owner_id = %(owner)s AND l.epoch = %(epoch)s
+)

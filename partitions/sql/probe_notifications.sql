@@ -1,24 +1,47 @@
--- Which of the worker's buckets have events to fold, batches to seal, or deliveries to send.
-SELECT probe.bucket, probe.pending, probe.due, probe.waiting
+-- Which of the worker's buckets have events to fold, batches to seal, or deliveries to send, behind the owner's marks.
+-- Each look is LATERAL with a LIMIT: an EXISTS in the select list may be answered by hashing the whole table.
+SELECT probe.bucket, probe.pending, probe.due, probe.safe, probe.unsafe
 FROM (
-    SELECT
-        l.bucket,
-        EXISTS (
-            SELECT FROM pgsupervise_event e
-            WHERE e.bucket = l.bucket AND e.state = 'PENDING' AND e.policy = ANY(%(policies)s)
-        ) AS pending,
-        EXISTS (
-            SELECT FROM pgsupervise_batch b
-            WHERE b.bucket = l.bucket AND b.state <> 'SEALED' AND b.policy = ANY(%(policies)s)
-                AND b.deliver_at <= (SELECT coalesce(simulated_at, now()) FROM pgsupervise_clock)
-        ) AS due,
-        EXISTS (
-            SELECT FROM pgsupervise_delivery d
-            WHERE d.bucket = l.bucket AND d.state = 'PENDING' AND d.not_before <= now()
-                AND d.channel = ANY(%(channels)s)
-        ) AS waiting
-    FROM pgsupervise_lease l
-    WHERE l.owner_id = %(owner)s AND l.bucket >= 0
+    SELECT l.bucket, e.found IS NOT NULL AS pending, b.found IS NOT NULL AS due, safe.found IS NOT NULL AS safe,
+        unsafe.found IS NOT NULL AS unsafe
+    FROM unnest(
+            %(buckets)s::int[], %(folded_times)s::timestamptz[], %(folded_ids)s::bigint[],
+            %(sealed_times)s::timestamptz[], %(sealed_ids)s::bigint[], %(safe_ids)s::bigint[], %(unsafe_ids)s::bigint[]
+        ) AS mark (bucket, folded_time, folded_id, sealed_time, sealed_id, safe_id, unsafe_id)
+    JOIN pgsupervise_lease l ON l.bucket = mark.bucket AND l.owner_id = %(owner)s
+    LEFT JOIN LATERAL (
+        SELECT true AS found
+        FROM pgsupervise_event e
+        WHERE e.bucket = l.bucket AND e.state = 'PENDING' AND e.policy = ANY(%(policies)s)
+            AND (e.occurred_at, e.id) > (mark.folded_time, mark.folded_id)
+        ORDER BY e.occurred_at, e.id
+        LIMIT 1
+    ) e ON true
+    LEFT JOIN LATERAL (
+        SELECT true AS found
+        FROM pgsupervise_batch b
+        WHERE b.bucket = l.bucket AND b.state <> 'SEALED' AND b.policy = ANY(%(policies)s)
+            AND (b.deliver_at, b.id) > (mark.sealed_time, mark.sealed_id)
+            AND b.deliver_at <= (SELECT coalesce(simulated_at, now()) FROM pgsupervise_clock)
+        ORDER BY b.deliver_at, b.id
+        LIMIT 1
+    ) b ON true
+    LEFT JOIN LATERAL (
+        SELECT true AS found
+        FROM pgsupervise_delivery d
+        WHERE d.bucket = l.bucket AND d.state = 'PENDING' AND d.not_before <= now() AND d.channel = ANY(%(safe)s)
+            AND d.id > mark.safe_id
+        ORDER BY d.id
+        LIMIT 1
+    ) safe ON true
+    LEFT JOIN LATERAL (
+        SELECT true AS found
+        FROM pgsupervise_delivery d
+        WHERE d.bucket = l.bucket AND d.state = 'PENDING' AND d.not_before <= now() AND d.channel = ANY(%(unsafe)s)
+            AND d.id > mark.unsafe_id
+        ORDER BY d.id
+        LIMIT 1
+    ) unsafe ON true
 ) probe
-WHERE probe.pending OR probe.due OR probe.waiting
+WHERE probe.pending OR probe.due OR probe.safe OR probe.unsafe
 ORDER BY probe.bucket

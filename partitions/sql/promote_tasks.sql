@@ -10,4 +10,4 @@ WITH due AS (
 UPDATE pgsupervise_task t
 SET state = 'READY'
 FROM due
-WHERE t.bucket = %(bucket)s AND t.id = due.id AND t.state = 'SCHEDULED'
+WHERE t.bucket = %(bucket)s AND t.id = due.id

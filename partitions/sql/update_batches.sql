@@ -1,4 +1,5 @@
 -- What a fold changed in batches that were open before it.
+-- The "|| ''" hides the state from the partial indexes: the primary key finds a row at once, they only the whole bucket.
 UPDATE pgsupervise_batch b
 SET state = folded.state, closes_at = folded.closes_at, deliver_at = folded.deliver_at,
     item_count = folded.item_count
@@ -6,4 +7,8 @@ FROM unnest(
         %(ids)s::bigint[], %(states)s::text[], %(closes_at)s::timestamptz[], %(deliver_at)s::timestamptz[],
         %(item_counts)s::int[]
     ) AS folded (id, state, closes_at, deliver_at, item_count)
-WHERE b.bucket = %(bucket)s AND b.id = folded.id AND b.state = 'OPEN'
+WHERE b.bucket = %(bucket)s AND b.id = folded.id AND b.state || '' = 'OPEN'
+    AND EXISTS (
+        SELECT FROM pgsupervise_lease l
+        WHERE l.bucket = %(bucket)s AND l.owner_id = %(owner)s AND l.epoch = %(epoch)s
+    )

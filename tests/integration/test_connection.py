@@ -4,7 +4,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from pgsupervise.partitions.connection import connect, is_lost, one_round_trip
+from pgsupervise.partitions.connection import connect, is_lost
+from pgsupervise.partitions.round_trips import one_round_trip
 
 
 def test_a_statement_without_an_answer_is_given_up_and_the_connection_with_it(db: str) -> None:

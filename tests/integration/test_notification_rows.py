@@ -3,15 +3,17 @@
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 
-from pgsupervise.partitions import batches, deliveries, events, leases, reclaim, workers
+from pgsupervise.partitions import arrays, batches, deliveries, events, leases, reclaim, workers
 from pgsupervise.partitions.buckets import bucket_of
 from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.errors import LeaseLostError
+from pgsupervise.partitions.marks import Marks
 from pgsupervise.partitions.rows import ClaimedDelivery, DueBatch, Item, NewDelivery
 from pgsupervise.partitions.states import DeliveryState
 from pgsupervise.partitions.windows import WindowRule
@@ -35,7 +37,6 @@ def add_event(connection: psycopg.Connection, at: datetime, *, policy: str = "p"
 
 
 def fold(connection: psycopg.Connection, owner: UUID, epoch: int, limit: int = 100) -> list[int]:
-    clock = events.read_clock(connection)
     folded = events.fold_events(
         connection,
         bucket=BUCKET,
@@ -43,10 +44,9 @@ def fold(connection: psycopg.Connection, owner: UUID, epoch: int, limit: int = 1
         epoch=epoch,
         rules=lambda policy: RULE,
         policies=["p"],
-        clock=clock,
         limit=limit,
     )
-    return [event.id for event in folded]
+    return [event.id for event in folded.events]
 
 
 def readable(due: list[DueBatch | batches.UnreadableBatch]) -> list[DueBatch]:
@@ -130,7 +130,8 @@ def test_an_unknown_policy_is_left_for_newer_code(connect: Connect) -> None:
     add_event(connection, NOON, policy="of tomorrow")
     assert fold(connection, owner, epochs[BUCKET]) == []
     assert events.unknown_policies(connection, owner, ["p"]) == [("of tomorrow", 1)]
-    assert events.probe_notifications(connection, owner, ["p"], ["inbox"]) == []
+    marks = {BUCKET: Marks()}
+    assert events.probe_notifications(connection, owner, marks, policies=["p"], safe=["inbox"], unsafe=[]) == []
 
 
 def test_a_batch_is_sealed_once_with_its_items_in_order(connect: Connect) -> None:
@@ -257,6 +258,47 @@ def test_a_recipients_digests_go_out_in_order(connect: Connect) -> None:
     connection.execute("UPDATE pgsupervise_delivery SET not_before = now() WHERE id = %s", [first.id])
     claimed = send(connection, owner, epochs[BUCKET])
     assert [delivery.id for delivery in claimed] == [first.id, first.id + 1, first.id + 2]
+
+
+def test_what_lies_below_the_mark_holds_back_what_is_behind_it(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    digests(connection, owner, epochs[BUCKET], 2)
+    (first,) = send(connection, owner, epochs[BUCKET], limit=1)
+    again = SentDelivery(first, DeliveryState.PENDING, error="503", burnt=False)
+    deliveries.finish_deliveries(connection, bucket=BUCKET, owner=owner, epoch=epochs[BUCKET], sent=[again])
+    claim: dict[str, Any] = {
+        "bucket": BUCKET,
+        "owner": owner,
+        "epoch": epochs[BUCKET],
+        "channels": ["inbox"],
+        "limit": 9,
+    }
+    assert deliveries.claim_deliveries(connection, **claim, after=first.id) == [], "the first one must go first"
+    claimed = deliveries.claim_deliveries(connection, **claim)
+    assert [delivery.id for delivery in claimed] == [first.id, first.id + 1]
+
+
+def test_the_seal_accepts_what_needs_no_call(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    add_event(connection, NOON)
+    fold(connection, owner, epochs[BUCKET])
+    rendered = [(batch, [NewDelivery("null", {}), NewDelivery("inbox", {})]) for batch in readable(due_now(connection))]
+    fence: dict[str, Any] = {"bucket": BUCKET, "owner": owner, "epoch": epochs[BUCKET]}
+    assert batches.seal_batches(connection, **fence, rendered=rendered, without_call=["null"]) == 1
+    assert batches.seal_batches(connection, **fence, rendered=rendered, without_call=["null"]) == 0, "once"
+    rows = connection.execute("SELECT channel, state, finished_at IS NULL FROM pgsupervise_delivery ORDER BY id")
+    assert rows.fetchall() == [("null", "ACCEPTED", False), ("inbox", "PENDING", True)]
+
+
+def test_arrays_arrive_as_they_were_whatever_is_in_them(connect: Connect) -> None:
+    hostile = ["", "NULL", "null", "{}", ",", "a b", '"', "\\", '\\"', "ü\n\t'", '{"a": ["\\\\"]}', "%s"]
+    statement = "SELECT %s::text[], %s::bigint[], %s::timestamptz[] = %s"
+    numbers, times = [-1, 2**62], [NOON, NOON - timedelta(microseconds=1)]
+    row = one(connect(), statement, arrays.texts(hostile), arrays.numbers(numbers), arrays.times(times), times)
+    assert row == (hostile, numbers, True)
+    assert one(connect(), "SELECT %s::text[]", arrays.texts([])) == []
 
 
 def test_a_delivery_is_finished_once_and_only_under_token_and_epoch(connect: Connect) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,14 @@ import pytest
 from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.template.autoreload import reset_loaders
 from django.test import override_settings
+from django.utils import timezone, translation
 
+from pgsupervise.django_app import channels
+from pgsupervise.django_app.channels.null import NullChannel
 from pgsupervise.django_app.policies import Policy, PolicyError, register
 from pgsupervise.django_app.rendering import context_of, render, summary, template_problems
 from pgsupervise.partitions.rows import DueBatch, Item
+from pgsupervise.supervisor.project import ChannelSpec, Part
 from tests.registries import own_registries
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -37,12 +42,12 @@ def settings_of_templates(tmp_path: Path) -> Iterator[None]:
 def policies() -> Iterator[None]:
     with own_registries():
         register(Policy(name="digest", window=timedelta(1)))
-        register(Policy(name="notes", window=timedelta(1), template="notes", channel="null"))
+        register(Policy(name="notes", window=timedelta(1), template="notes", channel="inbox"))
         yield
 
 
 def batch(*items: Item, policy: str = "notes", recipient: str = "ann@example.com", key: str = "") -> DueBatch:
-    return DueBatch(1, 2, policy, recipient, key, NOON, NOON, items)
+    return DueBatch(1, 2, policy, recipient, key, NOON, NOON, NOON, [item.id for item in items], items)
 
 
 def item(number: int, actor: str = "Bob", object_: str = "Trip", **data: Any) -> Item:
@@ -64,7 +69,7 @@ def write(folder: Path, **texts: str) -> None:
 def test_the_payload_is_complete_and_json(templates: Path) -> None:
     write(templates, subject_txt="{{ count }} new", body_txt="{% for i in items %}{{ i.actor }} {% endfor %}")
     (delivery,) = render(batch(item(1), item(2, "Eve")))
-    assert delivery.channel == "null"
+    assert delivery.channel == "inbox"
     assert delivery.payload == {
         "to": "ann@example.com",
         "from": "Site <site@example.com>",
@@ -74,6 +79,26 @@ def test_the_payload_is_complete_and_json(templates: Path) -> None:
         "item_ids": [1, 2],
     }
     assert json.loads(json.dumps(delivery.payload)) == delivery.payload
+
+
+def test_for_a_channel_that_takes_nothing_nothing_is_rendered(templates: Path) -> None:
+    def never(recipient: str) -> str:
+        raise AssertionError("nobody needs an address")
+
+    write(templates, subject_txt="{% no_such_tag %}")
+    register(Policy(name="nowhere", window=timedelta(1), template="notes", channel="null", address=never))
+    bare = batch(item(1), item(2), policy="nowhere")
+    bare = replace(bare, items=())  # as it is read for such a channel
+    assert payload(bare) == {"items": 2, "item_ids": [1, 2]}
+
+
+def test_a_channel_gets_the_parts_that_it_takes(templates: Path) -> None:
+    write(templates, subject_txt="hello", body_txt="{% no_such_tag %}")
+    with own_registries():
+        channels.register("pager", ChannelSpec(build=NullChannel, takes={Part.SUBJECT}))
+        register(Policy(name="paged", window=timedelta(1), template="notes", channel="pager"))
+        rendered = payload(batch(item(1), policy="paged"))
+    assert sorted(rendered) == ["from", "item_ids", "items", "subject", "to"]
 
 
 def test_html_is_escaped_and_text_is_not(templates: Path) -> None:
@@ -178,3 +203,11 @@ def test_templates_are_checked_ahead(templates: Path) -> None:
     assert "notes/body.html is faulty" in faulty
     with pytest.raises(TemplateSyntaxError):
         render(batch(item(1)))
+
+
+def test_the_default_templates_say_when_in_the_current_zone_and_language() -> None:
+    due = batch(item(1), policy="digest")
+    assert "1 Mar 2026, 12:01 UTC" in payload(due)["text"]
+    with timezone.override("Asia/Tokyo"), translation.override("de"):
+        assert "1 Mär 2026, 21:01 JST" in payload(due)["text"]
+    assert "1 Mar 2026, 12:01 UTC" in payload(due)["text"]

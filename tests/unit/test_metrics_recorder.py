@@ -27,7 +27,7 @@ def test_what_callers_say_is_what_a_scrape_shows(made: Instruments) -> None:
     recorder.tasks_claimed(8)
     recorder.tasks_unknown(2)
     recorder.events_folded("comments", 5)
-    recorder.batch_sealed("comments", 4)
+    recorder.batches_sealed("comments", [4])
     recorder.render_failed("comments")
     recorder.delivery_finished("email", "accepted", 0.3)
     recorder.stale_writes("finish", 2)

@@ -4,7 +4,6 @@ import json
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -100,7 +99,7 @@ def test_a_resend_differs_in_its_attempt_only(server: SendGridServer) -> None:
 
 def test_a_payload_without_a_part_that_it_needs_is_refused_unsent(server: SendGridServer) -> None:
     message = delivery()
-    bare = replace(message, payload={name: value for name, value in message.payload.items() if name != "text"})
+    bare = message._replace(payload={name: value for name, value in message.payload.items() if name != "text"})
     assert channel(server).send(bare) == Refused("the payload has no 'text'")
     assert server.requests == []
 

@@ -1,6 +1,7 @@
 """The goal of who owns what: complete, fair, the same for everyone who computes it."""
 
 from collections import Counter
+from collections.abc import Mapping
 from uuid import UUID, uuid4
 
 import pytest
@@ -17,7 +18,7 @@ def team(partitions: int, processes: int | None = None, *, draining: frozenset[i
     return [LiveWorker(uuid4(), supervisor, slot, partitions, count, slot in draining) for slot in range(count)]
 
 
-def buckets_of(goal: dict[int, UUID], workers: list[LiveWorker]) -> int:
+def buckets_of(goal: Mapping[int, UUID], workers: list[LiveWorker]) -> int:
     counts = Counter(goal.values())
     return sum(counts[worker.id] for worker in workers)
 
