@@ -11,7 +11,7 @@ from tests.bench.own.working import LONG, warmed, workers
 from tests.waiting import wait_until
 
 sample = samples_of("callers")
-BLOCKS, CALLS = 40, 100
+BLOCKS, CALLS = 250, 20
 ROWS = 200_000
 CROWD = 8
 SLICE_SECONDS = 0.75

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.bench.figures import Sample
-from tests.bench.own import backlog, bystanders, callers, processes
+from tests.bench.own import backlog, bystanders, callers, digests, footprint, mail, processes
 from tests.bench.own.place import Place
 from tests.bench.section import Bench
 
@@ -16,6 +16,10 @@ MEASURES: dict[str, Measure] = {
     "bystanders": bystanders.measure,
     "workers": processes.measure_workers,
     "chunks": processes.measure_chunks,
+    "recipients": digests.measure_recipients,
+    "digests": digests.measure_digests,
+    "mail": mail.measure,
+    "footprint": footprint.measure,
 }
 
 
