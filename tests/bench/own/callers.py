@@ -24,7 +24,11 @@ def measure(place: Place) -> Iterator[Sample]:
     """Call from one process, then from eight beside two workers."""
     place.bench.say("calls of one process")
     with place.database("own_callers") as dsn:
-        parameters = {"blocks": place.amount(BLOCKS, 2), "calls": place.amount(CALLS, 5), "rows": place.amount(ROWS, 50)}
+        parameters = {
+            "blocks": place.amount(BLOCKS, 2),
+            "calls": place.amount(CALLS, 5),
+            "rows": place.amount(ROWS, 50),
+        }
         found = place.run("one_caller", dsn, **parameters)
     for name, beside in BESIDE.items():
         own, other = found[name]

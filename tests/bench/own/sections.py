@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.bench.figures import Sample
-from tests.bench.own import backlog, bystanders, callers, digests, footprint, mail, processes
+from tests.bench.own import backlog, bystanders, callers, digests, footprint, mail, processes, writes
 from tests.bench.own.place import Place
 from tests.bench.section import Bench
 
@@ -20,6 +20,7 @@ MEASURES: dict[str, Measure] = {
     "digests": digests.measure_digests,
     "mail": mail.measure,
     "footprint": footprint.measure,
+    "writes": writes.measure,
 }
 
 

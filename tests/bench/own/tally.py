@@ -55,7 +55,9 @@ class Runs:
         repeated = len(self.numbers) - len(ran)
         strange = len(ran.difference(expected))
         if missing or repeated or strange:
-            raise TallyError(f"of {len(expected)} tasks {missing} did not run; {repeated} ran again, {strange} are strange")
+            raise TallyError(
+                f"of {len(expected)} tasks {missing} did not run; {repeated} ran again, {strange} are strange"
+            )
 
     @property
     def seconds(self) -> float:
@@ -106,4 +108,3 @@ class Tally:
         """Forget all runs. Writers go on: they append."""
         for path in self._folder.iterdir():
             os.truncate(path, 0)
-

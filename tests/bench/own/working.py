@@ -80,6 +80,8 @@ def warmed(workers: Workers, place: Place) -> Workers:
 
 
 def _shares(connection: psycopg.Connection) -> tuple[int, int]:
-    row = connection.execute("SELECT count(DISTINCT owner_id), count(owner_id) FROM pgsupervise_lease WHERE bucket >= 0")
+    row = connection.execute(
+        "SELECT count(DISTINCT owner_id), count(owner_id) FROM pgsupervise_lease WHERE bucket >= 0"
+    )
     owners, buckets = row.fetchone() or (0, 0)
     return int(owners), int(buckets)

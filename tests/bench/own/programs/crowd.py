@@ -32,9 +32,7 @@ def main(processes: int, slices: Sequence[str], seconds: float) -> list[int]:
     return [sum(of_slice) for of_slice in zip(*made, strict=True)]
 
 
-def _call(
-    process: int, begin: float, slices: Sequence[str], seconds: float, counts: "SimpleQueue[list[int]]"
-) -> None:
+def _call(process: int, begin: float, slices: Sequence[str], seconds: float, counts: "SimpleQueue[list[int]]") -> None:
     connection.ensure_connection()
     number = process * APART
     made = []
