@@ -1,0 +1,1 @@
+"""A small Django project, as a user of pgsupervise has one."""
