@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from tests.bench.own.sections import own_sections
 from tests.bench.peers import peer_sections
 from tests.bench.section import Section
 
-FACTORIES: list[Callable[[], Iterable[Section]]] = [peer_sections]
+FACTORIES: list[Callable[[], Iterable[Section]]] = [peer_sections, own_sections]
 
 BUDGETS = {"peers": 12 * 60.0}
 """Seconds for all rounds of a group: no further round begins that would not fit."""
@@ -25,5 +26,7 @@ def choose(sections: Sequence[Section], names: Iterable[str]) -> list[Section]:
     wanted = set(names)
     known = {name for section in sections for name in (section.name, section.group)}
     if unknown := wanted - known:
-        raise UnknownNamesError(f"no such peer or section: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+        raise UnknownNamesError(
+            f"no such peer or section: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}"
+        )
     return [section for section in sections if not wanted or {section.name, section.group} & wanted]

@@ -11,7 +11,8 @@ FROM generate_series(%(first)s::bigint, %(last)s::bigint) number
 """
 _SCHEDULED = """
 INSERT INTO pgsupervise_task (bucket, name, args, state, run_at)
-SELECT number %% 256, %(name)s, jsonb_build_array(number), 'SCHEDULED', now() + interval '1 day' + number * interval '1 s'
+SELECT number %% 256, %(name)s, jsonb_build_array(number), 'SCHEDULED',
+    now() + interval '1 day' + number * interval '1 s'
 FROM generate_series(1, %(count)s::bigint) number
 """
 # The ids lie in front of all that will be given out, as those of the past do; the day is the one that is written to.
@@ -22,7 +23,8 @@ FROM generate_series(1, %(count)s::bigint) number
 """
 _EVENTS = """
 INSERT INTO pgsupervise_event (bucket, policy, recipient, actor, object, data)
-SELECT get_byte(sha256(convert_to(recipient, 'UTF8')), 0), %(policy)s, recipient, 'actor-' || number %% 7, 'object', '{}'
+SELECT get_byte(sha256(convert_to(recipient, 'UTF8')), 0), %(policy)s, recipient,
+    'actor-' || number %% 7, 'object', '{}'
 FROM generate_series(1, %(count)s::bigint) number
 CROSS JOIN LATERAL (
     SELECT 'user' || CASE WHEN number <= %(hot)s THEN 0 ELSE number %% %(recipients)s END || '@example.com'

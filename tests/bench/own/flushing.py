@@ -90,7 +90,7 @@ class Flushing:
 def flushing(place: Place, count: int = 2, *options: str, **environment: str) -> Iterator[Flushing]:
     """Run a supervisor with so many workers in an empty database."""
     with place.database("own_events") as dsn, workers(place, dsn, count, *options, environment=environment) as some:
-        # The look for what is left must follow the partial indexes: a scan of a million rows would be a load of its own.
+        # The look for what is left must follow the partial indexes: a scan of a million rows is a load of its own.
         some.connection.execute("SET enable_seqscan = off")
         some.connection.execute("SET enable_sort = off")
         yield Flushing(some.connection)

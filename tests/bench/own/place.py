@@ -23,10 +23,14 @@ TEMPLATE = "own_template"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A run's servers, and a scale that tests turn down: 1.0 is what the figures are published with."""
+    """A run's servers and its scale: 1.0 is what the figures are published with."""
 
     bench: Bench
-    scale: float = 1.0
+
+    @property
+    def scale(self) -> float:
+        """The share of everything."""
+        return self.bench.scale
 
     def amount(self, full: int, least: int = 1) -> int:
         """Return how many of something: `full`, scaled."""
@@ -51,7 +55,7 @@ class Place:
         return Path(tempfile.mkdtemp(prefix="own-", dir=self.bench.work))
 
     def run(self, module: str, dsn: str, **parameters: Any) -> Any:
-        """Run one of `programs/` in a process of its own, where Django is set up for the database; return its result."""
+        """Run one of `programs/` in a process of its own, with Django set up for the database; return its result."""
         command = [sys.executable, "-m", f"tests.bench.own.programs.{module}", json.dumps(parameters)]
         done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=environment(dsn))
         if done.returncode != 0:

@@ -23,6 +23,9 @@ MEASURES: dict[str, Measure] = {
     "writes": writes.measure,
 }
 
+OWN = tuple(MEASURES)
+"""Their names, in the order of the report."""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnSection:
@@ -30,7 +33,6 @@ class OwnSection:
 
     name: str
     measure_in: Measure
-    scale: float = 1.0
 
     @property
     def group(self) -> str:
@@ -47,9 +49,9 @@ class OwnSection:
 
     def measure(self, bench: Bench) -> Iterable[Sample]:
         """Measure."""
-        return self.measure_in(Place(bench, self.scale))
+        return self.measure_in(Place(bench))
 
 
-def own_sections(scale: float = 1.0) -> Sequence[OwnSection]:
-    """Return a new section of each kind; tests turn the scale down."""
-    return [OwnSection(name, measure, scale) for name, measure in MEASURES.items()]
+def own_sections() -> Sequence[OwnSection]:
+    """Return a new section of each kind."""
+    return [OwnSection(name, measure) for name, measure in MEASURES.items()]

@@ -1,4 +1,4 @@
-"""What ran and when, by the tasks' own account: cheap enough for a million of them, exact enough to prove each ran once.
+"""What ran and when, by the tasks' own account: cheap enough for a million, exact enough to prove that each ran once.
 
 Each process appends to a file of its own: the time by CLOCK_MONOTONIC, which all processes of a machine share, and the
 task's number.
@@ -10,6 +10,7 @@ import time
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tests.bench.own.project import variables
@@ -73,10 +74,7 @@ class Runs:
         """Return the rate of each tenth of the runs."""
         step = len(self.times) / TENTHS
         bounds = [min(round(step * n), len(self.times) - 1) for n in range(TENTHS + 1)]
-        return [
-            (last - first) / max(self.times[last] - self.times[first], 1e-9)
-            for first, last in zip(bounds, bounds[1:], strict=False)
-        ]
+        return [(last - first) / max(self.times[last] - self.times[first], 1e-9) for first, last in pairwise(bounds)]
 
 
 class Tally:

@@ -1,4 +1,4 @@
-"""What a task and a digest cost the server: statements, and bytes of WAL by PostgreSQL 18's own account of each backend.
+"""What a task and a digest cost the server: statements, and bytes of WAL as PostgreSQL 18 counts them for each backend.
 
 On a server apart, since counting statements costs every other figure a little.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from pgsupervise.django_app import embedded
+from tests.bench.cluster import LoopbackServer
 from tests.bench.figures import Sample
 from tests.bench.own.flushing import flushing
 from tests.bench.own.place import Place
@@ -24,7 +24,7 @@ from tests.bench.own.working import warmed, workers
 sample = samples_of("writes")
 TASKS = 50_000
 DIGESTS, ITEMS = 5_000, 5
-COUNTING = {"shared_preload_libraries": "pg_stat_statements", "max_wal_size": "4GB", "fsync": "off"}
+COUNTING = {"shared_preload_libraries": "pg_stat_statements", "shared_buffers": "256MB", "fsync": "off"}
 FLUSH_SECONDS = 1.5
 """Backends report what they have counted at most once a second."""
 
@@ -99,7 +99,8 @@ def _watch(connection: psycopg.Connection) -> Cost:
 def _counting(place: Place) -> Iterator[Place]:
     directory = Path(tempfile.mkdtemp(prefix="pgsupervise-bench-"))
     try:
-        with embedded.start(directory, settings=COUNTING) as server:
+        with LoopbackServer(directory, COUNTING) as server:
+            server.hold()
             cluster = replace(place.bench.cluster, server=server)
             yield replace(place, bench=replace(place.bench, cluster=cluster))
     finally:

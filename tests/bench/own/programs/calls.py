@@ -27,7 +27,15 @@ _anything = count()
 
 def bare_task(number: int) -> object:
     """Insert what `enqueue()` inserts."""
-    values = [next(_anything) % 256, "tests.bench.own.project.tasks.count", "", f"[{number}]", "{}", 0, 5]
+    values: list[int | str] = [
+        next(_anything) % 256,
+        "tests.bench.own.project.tasks.count",
+        "",
+        f"[{number}]",
+        "{}",
+        0,
+        5,
+    ]
     return _insert(_TASK, values)
 
 
@@ -61,7 +69,7 @@ CALLS: dict[str, Call] = {
 }
 
 
-def _insert(statement: str, values: list[object]) -> object:
+def _insert(statement: str, values: list[int | str]) -> object:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return cursor.fetchone()[0]

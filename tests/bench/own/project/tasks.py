@@ -7,7 +7,6 @@ from pgsupervise.supervisor import pace
 from tests.bench.own.project import variables
 from tests.bench.own.tally import Counter
 
-
 _counter = Counter()
 
 if variables.CHUNK in os.environ:
