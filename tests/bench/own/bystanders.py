@@ -13,19 +13,20 @@ from tests.bench.own.samples import samples_of
 from tests.bench.own.working import Workers, warmed, workers
 
 sample = samples_of("bystanders")
-FINISHED = 5_000_000
-SCHEDULED = 200_000
 TASKS = 200_000
-PAIRS = 4
+BLOCK = 50_000
+PAIRS = 3
 Fill = Callable[[psycopg.Connection, int], None]
+LOADS: dict[str, tuple[Fill, int]] = {
+    "200,000 scheduled ahead": (filling.scheduled, 200_000),
+    "5,000,000 finished rows": (filling.finished, 5_000_000),
+}
+HOLDING = {"an idle REPEATABLE READ session": True, "no other session": False}
 
 
 def measure(place: Place) -> Iterator[Sample]:
     """Drain with two workers beside each of them."""
-    for label, fill, count in (
-        (f"{SCHEDULED:,} scheduled ahead", filling.scheduled, SCHEDULED),
-        (f"{FINISHED:,} finished rows", filling.finished, FINISHED),
-    ):
+    for label, (fill, count) in LOADS.items():
         place.bench.say(label)
         empty, loaded = _beside(place, fill, place.amount(count, 20))
         yield sample(label, "drain", median(loaded), "tasks/s")
@@ -36,7 +37,7 @@ def measure(place: Place) -> Iterator[Sample]:
 
 def _beside(place: Place, fill: Fill, count: int) -> tuple[list[float], list[float]]:
     """Drain in turn in an empty database and in a loaded one, so that both see the same moods of the machine."""
-    tasks = place.amount(TASKS // PAIRS, 20)
+    tasks = place.amount(BLOCK, 20)
     rates: tuple[list[float], list[float]] = [], []
     with place.database("own_empty") as empty, place.database("own_loaded") as loaded:
         with psycopg.connect(loaded, autocommit=True) as connection:
@@ -51,7 +52,7 @@ def _beside(place: Place, fill: Fill, count: int) -> tuple[list[float], list[flo
 
 
 def _held(place: Place) -> Iterator[Sample]:
-    for label, holding in (("an idle REPEATABLE READ session", True), ("no other session", False)):
+    for label, holding in HOLDING.items():
         place.bench.say(label)
         with place.database("own_held") as dsn, workers(place, dsn, 2) as two:
             warmed(two, place)

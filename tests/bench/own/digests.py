@@ -13,6 +13,7 @@ EVENTS = 100_000
 RECIPIENTS = (10, 1_000, 100_000, 1_000_000)
 HOT_RECIPIENTS = 10_000
 DIGESTS = 20_000
+POLICIES = {"of 5 items": "lean", "of 5 items, ready-made templates": "ready-made"}
 ITEMS = 10_000
 SIZES = (1, 10, 100, 1_000, 10_000)
 
@@ -37,7 +38,7 @@ def _fold_rate(place: Place, events: int, recipients: int, hot: int = 0) -> floa
 def measure_digests(place: Place) -> Iterator[Sample]:
     """Seal and send with two workers to the null channel: many digests of five items, then fewer and larger ones."""
     digests = place.amount(DIGESTS, 10)
-    for policy, case in (("lean", "of 5 items"), ("ready-made", "of 5 items, ready-made templates")):
+    for case, policy in POLICIES.items():
         place.bench.say(f"digests {case}")
         with flushing(place) as two:
             rate = 5 * digests / two.fold(policy, 5 * digests, digests)
