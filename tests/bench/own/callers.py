@@ -11,8 +11,9 @@ from tests.bench.own.working import LONG, warmed, workers
 from tests.waiting import wait_until
 
 sample = samples_of("callers")
-BLOCKS, CALLS = 250, 20
-ROWS = 200_000
+PAIR_SECONDS = 6.0
+BLOCK_CALLS = 20
+ROWS = 100_000
 CROWD = 8
 SLICE_SECONDS = 0.75
 CROWD_PAIRS = 6
@@ -24,12 +25,8 @@ def measure(place: Place) -> Iterator[Sample]:
     """Call from one process, then from eight beside two workers."""
     place.bench.say("calls of one process")
     with place.database("own_callers") as dsn:
-        parameters = {
-            "blocks": place.amount(BLOCKS, 2),
-            "calls": place.amount(CALLS, 5),
-            "rows": place.amount(ROWS, 50),
-        }
-        found = place.run("one_caller", dsn, **parameters)
+        seconds, rows = max(0.1, PAIR_SECONDS * place.scale), place.amount(ROWS, 50)
+        found = place.run("one_caller", dsn, seconds=seconds, calls=BLOCK_CALLS, rows=rows)
     for name, beside in BESIDE.items():
         own, other = found[name]
         yield sample(NAMES[name], "calls", own, "calls/s")
