@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.cluster import Cluster, LoopbackServer
 from tests.bench.figures import Collected, Sample
 from tests.bench.own.project import variables
-from tests.bench.own.sections import OWN
+from tests.bench.own.sections import OWN, own_sections
 from tests.bench.own.table import own_table
 from tests.bench.own.tally import Counter, Runs, Tally, TallyError
 from tests.bench.own.targets import TARGETS, lines
+from tests.bench.section import AbsentError, Bench
 
 
 def test_a_tally_tells_what_ran_and_how_fast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,6 +56,13 @@ def test_a_target_is_reached_or_missed() -> None:
 
 def test_every_target_is_of_a_section_that_there_is() -> None:
     assert {target.section for target in TARGETS} <= set(OWN)
+
+
+def test_no_section_begins_when_the_time_is_over(tmp_path: Path) -> None:
+    bench = Bench(Cluster(LoopbackServer(tmp_path), None), tmp_path, tmp_path, lambda _: None)
+    for section in own_sections(seconds=0):
+        with pytest.raises(AbsentError, match="were over before it began"):
+            section.measure(bench)
 
 
 def test_a_run_without_our_own_sections_has_no_table_of_them() -> None:

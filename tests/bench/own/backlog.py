@@ -11,11 +11,11 @@ from tests.bench.own.working import warmed, workers
 sample = samples_of("backlog")
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 SMALL = 10_000
-SMALL_ROUNDS = 5
+SMALL_ROUNDS = 3
 
 
 def measure(place: Place) -> Iterator[Sample]:
-    """Drain each backlog with two workers, in a database of its own, after five drains of 10,000 as its empty start."""
+    """Drain each backlog with two workers, in a database of its own, after three drains of 10,000 as its empty start."""
     for size in SIZES:
         place.bench.say(f"a backlog of {size:,}")
         rate, start = _drain(place, place.amount(size, 20))

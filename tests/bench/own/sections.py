@@ -1,30 +1,47 @@
 """Our own sections, in the order of the report."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.bench.figures import Sample
 from tests.bench.own import backlog, bystanders, callers, digests, footprint, mail, processes, writes
 from tests.bench.own.place import Place
-from tests.bench.section import Bench
+from tests.bench.section import AbsentError, Bench
 
 Measure = Callable[[Place], Iterable[Sample]]
 
+# Those with promises first: when the time is over, the others are left out.
 MEASURES: dict[str, Measure] = {
     "callers": callers.measure,
-    "backlog": backlog.measure,
+    "footprint": footprint.measure,
+    "digests": digests.measure_digests,
+    "mail": mail.measure,
     "bystanders": bystanders.measure,
+    "backlog": backlog.measure,
+    "writes": writes.measure,
     "workers": processes.measure_workers,
     "chunks": processes.measure_chunks,
     "recipients": digests.measure_recipients,
-    "digests": digests.measure_digests,
-    "mail": mail.measure,
-    "footprint": footprint.measure,
-    "writes": writes.measure,
 }
-
 OWN = tuple(MEASURES)
 """Their names, in the order of the report."""
+BUDGET_SECONDS = 12 * 60.0
+"""No section begins after this: a busy machine, or a slow change, must not make the run endless."""
+
+
+class Budget:
+    """The time of all our sections together, from the first one's beginning."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._until: float | None = None
+
+    def is_spent(self) -> bool:
+        """Return whether the time is over; the first question starts it."""
+        if self._until is None:
+            self._until = time.monotonic() + self._seconds
+        return time.monotonic() >= self._until
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +50,7 @@ class OwnSection:
 
     name: str
     measure_in: Measure
+    budget: Budget
 
     @property
     def group(self) -> str:
@@ -48,10 +66,13 @@ class OwnSection:
         """Nothing is to be installed."""
 
     def measure(self, bench: Bench) -> Iterable[Sample]:
-        """Measure."""
+        """Measure. Raises AbsentError when the time of our sections is over."""
+        if self.budget.is_spent():
+            raise AbsentError(f"the {BUDGET_SECONDS:g} s of our own sections were over before it began")
         return self.measure_in(Place(bench))
 
 
-def own_sections() -> Sequence[OwnSection]:
-    """Return a new section of each kind."""
-    return [OwnSection(name, measure) for name, measure in MEASURES.items()]
+def own_sections(seconds: float = BUDGET_SECONDS) -> Sequence[OwnSection]:
+    """Return a new section of each kind; they have so much time together."""
+    budget = Budget(seconds)
+    return [OwnSection(name, measure, budget) for name, measure in MEASURES.items()]
