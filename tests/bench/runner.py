@@ -28,9 +28,7 @@ def _prepared(section: Section, bench: Bench, collected: Collected) -> bool:
     return True
 
 
-def _run_group(
-    sections: list[Section], bench: Bench, collected: Collected, rounds: int, budget: float | None
-) -> None:
+def _run_group(sections: list[Section], bench: Bench, collected: Collected, rounds: int, budget: float | None) -> None:
     began = time.monotonic()
     longest = 0.0
     for number in range(1, max((section.rounds or rounds for section in sections), default=0) + 1):

@@ -25,5 +25,7 @@ def choose(sections: Sequence[Section], names: Iterable[str]) -> list[Section]:
     wanted = set(names)
     known = {name for section in sections for name in (section.name, section.group)}
     if unknown := wanted - known:
-        raise UnknownNamesError(f"no such peer or section: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+        raise UnknownNamesError(
+            f"no such peer or section: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}"
+        )
     return [section for section in sections if not wanted or {section.name, section.group} & wanted]

@@ -3,7 +3,7 @@
 from tests.bench.peers.environments import PythonEnvironment
 from tests.bench.peers.peer import Peer
 
-_ENVIRONMENT = PythonEnvironment("celery", ("celery==5.7.0", "redis==8.1.0"))
+_ENVIRONMENT = PythonEnvironment("celery", ("celery==5.7.0", "redis==8.1.0", "packaging==26.3"))
 _WORKER = ("celery", "-A", "app", "worker", "--loglevel=error", "--without-gossip", "--without-mingle")
 
 PREFORK = Peer(

@@ -72,7 +72,10 @@ class NodeEnvironment:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         (self._folder / "package.json").write_text(json.dumps({"private": True}))
-        install(["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error", *wanted], self._folder)
+        install(
+            ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error", *wanted],
+            self._folder,
+        )
         _stamp(self._folder, wanted)
 
     def program(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""A procrastinate app of one asynchronous task; a worker's connection is asynchronous, a producer's is not."""
+"""A procrastinate app of one asynchronous task."""
 
 import os
 

@@ -3,11 +3,11 @@
 import os
 
 import producing
-from app import app as worker_app
 from chunks import chunks
-from procrastinate import SyncPsycopgConnector
+from procrastinate import App, SyncPsycopgConnector
 
-app = worker_app.with_connector(SyncPsycopgConnector(conninfo=os.environ["BENCH_DSN"]))
+app = App(connector=SyncPsycopgConnector(conninfo=os.environ["BENCH_DSN"]))
+task = app.configure_task("count")
 
 
 def setup():
@@ -18,12 +18,12 @@ def setup():
 def bulk(numbers):
     """Enqueue many."""
     for chunk in chunks(numbers):
-        app.configure_task("count").batch_defer(*({"number": number} for number in chunk))
+        task.batch_defer(*({"number": number} for number in chunk))
 
 
 def single(number):
     """Enqueue one."""
-    app.configure_task("count").defer(number=number)
+    task.defer(number=number)
 
 
 with app.open():
