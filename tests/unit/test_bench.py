@@ -132,8 +132,10 @@ def test_rounds_are_interleaved_and_the_absent_are_named() -> None:
 
 def test_no_round_begins_that_does_not_fit() -> None:
     calls: list[str] = []
-    run([Fake("a", calls)], bench(), 3, {"fakes": 0.0})
-    assert calls in ([], ["a1"])
+    run([Fake("a", calls)], bench(), 3, {"fakes": -1.0})
+    assert calls == []
+    run([Fake("a", calls)], bench(), 3, {"fakes": 3600.0, "others": -1.0})
+    assert calls == ["a1", "a2", "a3"]
 
 
 def test_the_report_tells_figures_ratios_and_the_absent(tmp_path: Path) -> None:
