@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 PACKAGES := partitions metrics supervisor django_app
 PYTEST_ARGS ?=
 SEED ?= 1
+ARGS ?=
 # The first that is new enough; `make PYTHON=/path/to/python3.12 ...` chooses another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -33,6 +34,10 @@ replay: $(VENV)/installed ## Check the published table in full (long)
 chaos: $(VENV)/installed ## Break processes, connections and the database for 13 minutes, and audit what is left
 	$(BIN)/python -m tests.chaos --seed $(SEED) --report tests/chaos/REPORT.md
 
+.PHONY: bench
+bench: $(VENV)/installed-bench ## Measure beside other queues: 25 minutes (ARGS="--only pgsupervise,graphile-local --rounds 1")
+	$(BIN)/python -m tests.bench $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/installed .ns ## Check style, formatting and the layers
 	$(BIN)/ruff check .
@@ -45,7 +50,7 @@ types: $(VENV)/installed .ns ## Check the types
 
 .PHONY: clean
 clean: ## Remove everything that make made
-	rm -rf $(VENV) .ns build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .ns .bench build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: pyproject.toml
@@ -53,6 +58,10 @@ $(VENV)/installed: pyproject.toml
 		{ echo "pgsupervise needs Python 3.11 or newer, and found none: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1; }
 	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
 # Static tools do not see the hook of an editable install: they get the packages under their import names as links.

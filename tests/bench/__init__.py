@@ -1,1 +1,1 @@
-"""`python -m tests.bench`: pgsupervise beside its peers on one machine, and how it grows (see the README, Benchmarks)."""
+"""`python -m tests.bench`: pgsupervise beside its peers on one machine, and how it grows."""

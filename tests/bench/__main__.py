@@ -22,13 +22,15 @@ from tests.bench.sections import BUDGETS, UnknownNamesError, all_sections, choos
 
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".bench"
-TABLE_WIDTH = 160
+TABLE_WIDTH = 120
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--only", default="", metavar="X,Y", help="Peers or sections; all if not given.")
 @click.option("--rounds", type=click.IntRange(1, 50), default=3, show_default=True, help="Rounds of each peer.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=HERE / "results", help="Where to write.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=HERE / "results", help="Where to write."
+)
 @click.option("--scale", type=click.FloatRange(0.001, 1), default=1.0, help="Share of the tasks, to try something out.")
 def main(only: str, rounds: int, out: Path, scale: float) -> None:
     """Measure pgsupervise beside its peers; write table.txt, results.json and chart.svg."""
@@ -47,7 +49,8 @@ def main(only: str, rounds: int, out: Path, scale: float) -> None:
 
 
 def _write(out: Path, collected: Collected, about: dict[str, str]) -> None:
-    tell(Console(), collected, about)
+    screen = Console()
+    tell(Console(width=max(screen.width, TABLE_WIDTH)), collected, about)
     table = Console(file=io.StringIO(), record=True, width=TABLE_WIDTH)
     tell(table, collected, about)
     (out / "table.txt").write_text(_without_trailing_spaces(table.export_text().splitlines()))

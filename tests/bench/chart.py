@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.bench.figures import Collected, Figure
 from tests.bench.ratios import OURS
+from tests.bench.report import number
 
 OUR_COLOUR, THEIR_COLOUR, RANGE_COLOUR = "#1f6feb", "#9aa4af", "#24292f"
 PANELS = ("drain", "bulk enqueue", "single enqueue", "pick-up p50", "pick-up p99")
@@ -32,6 +33,7 @@ def write_chart(path: Path, collected: Collected, section: str = "peers") -> boo
 
 def _draw(panel: object, name: str, figures: Sequence[Figure]) -> None:
     from matplotlib.axes import Axes
+    from matplotlib.ticker import NullFormatter
 
     assert isinstance(panel, Axes)
     best_last = sorted(figures, key=lambda figure: figure.median if figure.more_is_better else -figure.median)
@@ -42,9 +44,12 @@ def _draw(panel: object, name: str, figures: Sequence[Figure]) -> None:
     ]
     colours = [OUR_COLOUR if figure.who == OURS else THEIR_COLOUR for figure in best_last]
     places = range(len(best_last))
-    panel.barh(places, medians, xerr=reach, color=colours, ecolor=RANGE_COLOUR, height=0.7)
+    bars = panel.barh(places, medians, xerr=reach, color=colours, ecolor=RANGE_COLOUR, height=0.7)
     panel.set_yticks(places, [figure.who for figure in best_last])
     panel.set_xscale("log")
+    panel.set_xlim(min(medians) / 4, max(figure.most for figure in best_last) * 2)
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.bar_label(bars, [number(median) for median in medians], padding=3)
     panel.grid(visible=True, axis="x", alpha=0.3)
     better = "more is better" if best_last[0].more_is_better else "less is better"
     panel.set_title(f"{name}, {best_last[0].unit} ({better}, logarithmic)", loc="left")

@@ -17,7 +17,18 @@ def redis_server(directory: Path, port: int) -> Iterator[int | None]:
     if program is None:
         yield None
         return
-    arguments = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", str(directory)]
+    arguments = [
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--dir",
+        str(directory),
+    ]
     with (directory / "redis.log").open("w") as log:
         process = subprocess.Popen([program, *arguments], stdout=log, stderr=log, start_new_session=True)
     try:

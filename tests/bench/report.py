@@ -29,12 +29,12 @@ def section_table(section: str, collected: Collected) -> Table:
     """Return one line for each who, one column for each figure; the first figure decides the order."""
     figures = list(collected.figures(section))
     names = list(dict.fromkeys(figure.figure for figure in figures))
-    table = Table(title=f"{section}: median (least .. most)", title_justify="left")
-    table.add_column("")
-    table.add_column("version")
+    table = Table(title=f"{section}: median and, below it, least..most of the rounds", title_justify="left")
+    table.add_column("", no_wrap=True)
+    table.add_column("version", no_wrap=True)
     for name in names:
         unit = next(figure.unit for figure in figures if figure.figure == name)
-        table.add_column(f"{name}\n{unit}", justify="right")
+        table.add_column(f"{name}\n{unit}", justify="right", no_wrap=True)
     for who, own in _ordered(figures, names[0]):
         version = next(iter(own.values())).version
         table.add_row(who, version, *(_cell(own.get(name)) for name in names), style="bold" if who == OURS else "")
@@ -58,7 +58,7 @@ def _ordered(figures: Iterable[Figure], first: str) -> list[tuple[str, dict[str,
 def _cell(figure: Figure | None) -> str:
     if figure is None:
         return "-"
-    return f"{number(figure.median)} ({number(figure.least)} .. {number(figure.most)})"
+    return f"{number(figure.median)}\n{number(figure.least)}..{number(figure.most)}"
 
 
 def number(value: float) -> str:

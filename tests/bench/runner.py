@@ -12,8 +12,9 @@ def run(sections: Sequence[Section], bench: Bench, rounds: int, budgets: Mapping
     """Measure all sections and return what was found; what cannot be had is noted, and so is what failed."""
     collected = Collected()
     for group, members in groupby(sections, key=lambda section: section.group):
+        ends = time.monotonic() + budgets.get(group, float("inf"))
         present = [section for section in members if _prepared(section, bench, collected)]
-        _run_group(present, bench, collected, rounds, budgets.get(group))
+        _run_group(present, bench, collected, rounds, ends)
     return collected
 
 
@@ -28,15 +29,12 @@ def _prepared(section: Section, bench: Bench, collected: Collected) -> bool:
     return True
 
 
-def _run_group(
-    sections: list[Section], bench: Bench, collected: Collected, rounds: int, budget: float | None
-) -> None:
-    began = time.monotonic()
+def _run_group(sections: list[Section], bench: Bench, collected: Collected, rounds: int, ends: float) -> None:
     longest = 0.0
     for number in range(1, max((section.rounds or rounds for section in sections), default=0) + 1):
         started = time.monotonic()
-        if budget is not None and started - began + longest > budget:
-            bench.say(f"no round {number}: another one would not fit in {budget:g} s")
+        if started + longest > ends:
+            bench.say(f"no round {number}: there is no time left for it")
             return
         for section in list(sections):
             if number <= (section.rounds or rounds) and not _measured(section, number, bench, collected):

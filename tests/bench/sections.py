@@ -9,7 +9,7 @@ from tests.bench.section import Section
 FACTORIES: list[Callable[[], Iterable[Section]]] = [peer_sections, own_sections]
 
 BUDGETS = {"peers": 12 * 60.0}
-"""Seconds for all rounds of a group: no further round begins that would not fit."""
+"""Seconds for a group, its preparation included: no further round begins that would not fit."""
 
 
 class UnknownNamesError(Exception):

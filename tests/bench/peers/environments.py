@@ -34,9 +34,9 @@ class PythonEnvironment:
         if interpreter is None:
             raise AbsentError("it needs Python {}.{} or newer, and there is none".format(*self.python))
         shutil.rmtree(self._folder, ignore_errors=True)
-        install([interpreter, "-m", "venv", str(self._folder)], self._folder)
-        pip = [self.program("python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        install([*pip, *self.requirements], self._folder)
+        install([interpreter, "-m", "venv", "--without-pip", str(self._folder)], self._folder)
+        pip = [sys.executable, "-m", "pip", "--python", self.program("python")]  # this one's pip saves installing it
+        install([*pip, "install", "--quiet", "--disable-pip-version-check", *self.requirements], self._folder)
         _stamp(self._folder, self.requirements)
 
     def program(self, name: str) -> str:
@@ -72,7 +72,10 @@ class NodeEnvironment:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         (self._folder / "package.json").write_text(json.dumps({"private": True}))
-        install(["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error", *wanted], self._folder)
+        install(
+            ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error", *wanted],
+            self._folder,
+        )
         _stamp(self._folder, wanted)
 
     def program(self, name: str) -> str:

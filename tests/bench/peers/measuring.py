@@ -1,4 +1,4 @@
-"""One round of one peer, the same for all: enqueue with the workers stopped, drain, then a steady trickle to idle workers.
+"""One round of one peer, the same for all: enqueue with the workers stopped, drain, then trickle to idle workers.
 
 drain           from the first body to the last one, all tasks of the two enqueue figures; each must run exactly once
 bulk enqueue    the peer's best way to enqueue many, in one process, from before the first call to after the last one

@@ -1,4 +1,4 @@
-"""The body that all peers run: it counts itself, 16 bytes appended to one file. Nothing outside the standard library."""
+"""The body that all peers run: it counts itself, 16 bytes appended to one file. By the standard library alone."""
 
 import os
 import struct

@@ -1,0 +1,10 @@
+"""Its one task."""
+
+import counting
+from django_tasks import task
+
+
+@task()
+def count(number):
+    """Count itself."""
+    counting.count(number)

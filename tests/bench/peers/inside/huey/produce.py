@@ -1,0 +1,22 @@
+"""huey's producer: one message a call; there is no call for many."""
+
+import producing
+from app import count
+
+
+def setup():
+    """Nothing is to be made."""
+
+
+def bulk(numbers):
+    """Enqueue many."""
+    for number in numbers:
+        count(number)
+
+
+def single(number):
+    """Enqueue one."""
+    count(number)
+
+
+producing.main(setup, bulk, single)
