@@ -15,7 +15,7 @@ SMALL_ROUNDS = 3
 
 
 def measure(place: Place) -> Iterator[Sample]:
-    """Drain each backlog with two workers, in a database of its own, after three drains of 10,000 as its empty start."""
+    """Drain each backlog with two workers in a database of its own, after three drains of 10,000 as its start."""
     for size in SIZES:
         place.bench.say(f"a backlog of {size:,}")
         rate, start = _drain(place, place.amount(size, 20))

@@ -18,7 +18,7 @@ FROM generate_series(1, %(count)s::bigint) number
 # The ids lie in front of all that will be given out, as those of the past do; the day is the one that is written to.
 _FINISHED = """
 INSERT INTO pgsupervise_finishedtask (id, bucket, name, args, state, attempt, started_at, finished_at)
-SELECT -number, number %% 256, %(name)s, jsonb_build_array(number), 'DONE', 1, now(), now()
+SELECT number - 1 - %(count)s, number %% 256, %(name)s, jsonb_build_array(number), 'DONE', 1, now(), now()
 FROM generate_series(1, %(count)s::bigint) number
 """
 _EVENTS = """
