@@ -57,7 +57,7 @@ def _by_items(place: Place, events: int) -> Iterator[Sample]:
             two.empty()
             rate = events / two.fold("lean", events, digests)
             sent = two.send(events, digests)
-            case = f"of {size:,} items, {events:,} in all"
+            case = f"{size:,} items in each of {digests:,}"
             yield digests_sample(case, "fold", rate, "events/s")
             yield digests_sample(case, "sealed and sent", digests / sent.seconds, "digests/s")
             yield digests_sample(case, "items sent", events / sent.seconds, "items/s")
