@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tests.bench.cluster import cluster
 from tests.bench.figures import Collected
-from tests.bench.machine import load, machine
+from tests.bench.machine import is_busy, load, machine
 from tests.bench.report import tell
 from tests.bench.results import write_results
 from tests.bench.runner import run
@@ -42,6 +42,8 @@ def main(only: str, rounds: int, out: Path, scale: float) -> None:
     work = CACHE / "work"
     for folder in (out, work):
         folder.mkdir(parents=True, exist_ok=True)
+    if is_busy():
+        _say(f"something else runs on this machine (load {load()}): expect worse figures, and far apart")
     with cluster() as servers:
         about = {**machine(servers), "load before": load()}
         collected = run(chosen, Bench(servers, work, CACHE, _say, scale), rounds, BUDGETS)

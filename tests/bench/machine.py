@@ -29,6 +29,11 @@ def load() -> str:
     return told.read_text().split(" ", 1)[0] if told.exists() else ""
 
 
+def is_busy() -> bool:
+    """Return whether a core or more is taken before anything of ours runs."""
+    return float(load() or 0) >= 1.0
+
+
 def _node() -> str:
     program = shutil.which("node")
     if program is None:

@@ -1,4 +1,4 @@
-"""The benchmark's own logic: what is made of samples, and what counts as verified."""
+"""The benchmark's own logic: what is made of samples, and in which order they come."""
 
 import json
 from collections.abc import Iterable
@@ -11,7 +11,6 @@ from rich.console import Console
 
 from tests.bench.figures import Collected, Sample
 from tests.bench.peers import PEERS
-from tests.bench.peers.ledger import MiscountError, drained_per_second, percentile, verify
 from tests.bench.ratios import GOALS, OURS, Goal, ratios
 from tests.bench.report import number, tell
 from tests.bench.results import write_results
@@ -55,30 +54,6 @@ def test_a_ratio_is_the_quotient_of_the_medians() -> None:
 def test_the_goals_name_peers_that_exist() -> None:
     assert {goal.other for goal in GOALS} <= {peer.name for peer in PEERS}
     assert OURS in {peer.name for peer in PEERS}
-
-
-@pytest.mark.parametrize(
-    ("records", "complaint"),
-    [
-        ([(0, 10), (1, 20)], "1 did not run"),
-        ([(0, 10), (1, 20), (1, 25), (2, 30)], "1 ran again"),
-        ([(0, 10), (1, 20), (2, 30), (7, 40)], "1 are unknown"),
-    ],
-)
-def test_what_did_not_run_exactly_once_does_not_count(records: list[tuple[int, int]], complaint: str) -> None:
-    with pytest.raises(MiscountError, match=complaint):
-        verify(records, range(3))
-
-
-def test_a_drain_is_timed_from_the_first_body_to_the_last() -> None:
-    records = [(1, 2_000_000_000), (0, 1_000_000_000), (2, 1_500_000_000)]
-    assert verify(records, range(3)) == dict(records)
-    assert drained_per_second(records) == 2.0
-
-
-@pytest.mark.parametrize(("share", "value"), [(0.5, 50), (0.99, 99), (1.0, 100), (0.001, 1)])
-def test_a_percentile_is_a_value_that_was_seen(share: float, value: float) -> None:
-    assert percentile(range(100, 0, -1), share) == value
 
 
 def test_a_name_is_a_section_or_a_group() -> None:

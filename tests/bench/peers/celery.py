@@ -1,7 +1,7 @@
 """celery with redis: its default pool of two processes, and two processes without a pool."""
 
-from tests.bench.peers.environments import PythonEnvironment
 from tests.bench.peers.peer import Peer
+from tests.bench.peers.python_environment import PythonEnvironment
 
 _ENVIRONMENT = PythonEnvironment("celery", ("celery==5.7.0", "redis==8.1.0", "packaging==26.3"))
 _WORKER = ("celery", "-A", "app", "worker", "--loglevel=error", "--without-gossip", "--without-mingle")

@@ -1,7 +1,7 @@
 """chancy: asynchronous jobs, 500 at a time a process."""
 
-from tests.bench.peers.environments import PythonEnvironment
 from tests.bench.peers.peer import Peer
+from tests.bench.peers.python_environment import PythonEnvironment
 
 PEER = Peer(
     name="chancy",

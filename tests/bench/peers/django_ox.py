@@ -1,7 +1,7 @@
 """django-ox: four threads a process, a look for new tasks every 20 ms, where its default is a second."""
 
-from tests.bench.peers.environments import PythonEnvironment
 from tests.bench.peers.peer import Peer
+from tests.bench.peers.python_environment import PythonEnvironment
 
 PEER = Peer(
     name="django-ox",

@@ -1,7 +1,7 @@
 """django-tasks-db: it looks for new tasks every 20 ms, where its default is a second."""
 
-from tests.bench.peers.environments import PythonEnvironment
 from tests.bench.peers.peer import Peer
+from tests.bench.peers.python_environment import PythonEnvironment
 
 _WORKER = ("django-admin", "db_worker", "--no-startup-delay", "--interval", "0.02", "--verbosity", "0")
 

@@ -1,7 +1,7 @@
 """dramatiq with redis: two processes that each take a thousand messages at once."""
 
-from tests.bench.peers.environments import PythonEnvironment
 from tests.bench.peers.peer import Peer
+from tests.bench.peers.python_environment import PythonEnvironment
 
 PEER = Peer(
     name="dramatiq",

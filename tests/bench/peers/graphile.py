@@ -3,7 +3,7 @@
 The local queue takes 500 jobs at once and runs 24 of them side by side, the best of what was tried.
 """
 
-from tests.bench.peers.environments import NodeEnvironment
+from tests.bench.peers.node_environment import NodeEnvironment
 from tests.bench.peers.peer import Peer
 
 _ENVIRONMENT = NodeEnvironment("graphile", "graphile-worker", "0.18.0")

@@ -1,7 +1,7 @@
 """huey with redis: two processes, no results, no periodic tasks."""
 
-from tests.bench.peers.environments import PythonEnvironment
 from tests.bench.peers.peer import Peer
+from tests.bench.peers.python_environment import PythonEnvironment
 
 PEER = Peer(
     name="huey",

@@ -1,7 +1,7 @@
 """oban for Python: 500 jobs at a time a process, uvloop."""
 
-from tests.bench.peers.environments import PythonEnvironment
 from tests.bench.peers.peer import Peer
+from tests.bench.peers.python_environment import PythonEnvironment
 
 PEER = Peer(
     name="oban",

@@ -1,7 +1,7 @@
 """procrastinate: asynchronous tasks, ten at a time a process, woken by LISTEN."""
 
-from tests.bench.peers.environments import PythonEnvironment
 from tests.bench.peers.peer import Peer
+from tests.bench.peers.python_environment import PythonEnvironment
 
 PEER = Peer(
     name="procrastinate",

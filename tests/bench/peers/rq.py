@@ -1,7 +1,7 @@
 """rq with redis: two workers that run jobs in themselves, without results."""
 
-from tests.bench.peers.environments import PythonEnvironment
 from tests.bench.peers.peer import Peer
+from tests.bench.peers.python_environment import PythonEnvironment
 
 PEER = Peer(
     name="rq",
