@@ -1,13 +1,15 @@
 """The tally proves what ran, and the table says what was promised."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.bench.cluster import Cluster, LoopbackServer
 from tests.bench.figures import Collected, Sample
+from tests.bench.own.place import Place
 from tests.bench.own.project import variables
-from tests.bench.own.sections import OWN, own_sections
+from tests.bench.own.sections import OWN, Budget, OwnSection, own_sections
 from tests.bench.own.table import own_table
 from tests.bench.own.tally import Counter, Runs, Tally, TallyError
 from tests.bench.own.targets import TARGETS, lines
@@ -26,6 +28,11 @@ def test_a_tally_tells_what_ran_and_how_fast(tmp_path: Path, monkeypatch: pytest
     tally.clear()
     counter.add(10)
     assert list(tally.read().numbers) == [10]
+
+
+@pytest.fixture
+def nothing(tmp_path: Path) -> Bench:
+    return Bench(Cluster(LoopbackServer(tmp_path), None), tmp_path, tmp_path, lambda _: None)
 
 
 @pytest.mark.parametrize("numbers", [(1, 2), (1, 2, 3, 3), (1, 2, 3, 4), (1, 2, 2)])
@@ -58,11 +65,21 @@ def test_every_target_is_of_a_section_that_there_is() -> None:
     assert {target.section for target in TARGETS} <= set(OWN)
 
 
-def test_no_section_begins_when_the_time_is_over(tmp_path: Path) -> None:
-    bench = Bench(Cluster(LoopbackServer(tmp_path), None), tmp_path, tmp_path, lambda _: None)
+def test_no_section_begins_when_the_time_is_over(nothing: Bench) -> None:
     for section in own_sections(seconds=0):
         with pytest.raises(AbsentError, match="were over before it began"):
-            section.measure(bench)
+            list(section.measure(nothing))
+
+
+def test_a_section_whose_sums_are_wrong_is_absent_and_keeps_what_was_found(nothing: Bench) -> None:
+    def measure(_: Place) -> Iterator[Sample]:
+        yield Sample("backlog", "10 ready", "drain", 1.0, "tasks/s")
+        raise TallyError("one ran again")
+
+    measuring = OwnSection("backlog", measure, Budget(60)).measure(nothing)
+    assert next(measuring).value == 1.0
+    with pytest.raises(AbsentError, match="TallyError: one ran again"):
+        next(measuring)
 
 
 def test_a_run_without_our_own_sections_has_no_table_of_them() -> None:

@@ -1,12 +1,13 @@
 """Our own sections, in the order of the report."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.bench.figures import Sample
 from tests.bench.own import backlog, bystanders, callers, digests, footprint, mail, processes, writes
 from tests.bench.own.place import Place
+from tests.bench.own.tally import TallyError
 from tests.bench.section import AbsentError, Bench
 
 Measure = Callable[[Place], Iterable[Sample]]
@@ -65,11 +66,14 @@ class OwnSection:
     def prepare(self, bench: Bench) -> None:
         """Nothing is to be installed."""
 
-    def measure(self, bench: Bench) -> Iterable[Sample]:
-        """Measure. Raises AbsentError when the time of our sections is over."""
+    def measure(self, bench: Bench) -> Iterator[Sample]:
+        """Measure. Raises AbsentError when the time of our sections is over, or when what has run does not add up."""
         if self.budget.is_spent():
             raise AbsentError(f"the {BUDGET_SECONDS:g} s of our own sections were over before it began")
-        return self.measure_in(Place(bench))
+        try:
+            yield from self.measure_in(Place(bench))
+        except (TallyError, AssertionError) as error:  # also what was waited for in vain; the other sections go on
+            raise AbsentError(f"{type(error).__name__}: {error}") from error
 
 
 def own_sections(seconds: float = BUDGET_SECONDS) -> Sequence[OwnSection]:
