@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from subprocess import SubprocessError
 
 from tests.bench.figures import Sample
 from tests.bench.own import backlog, bystanders, callers, digests, footprint, mail, processes, writes
@@ -72,7 +73,12 @@ class OwnSection:
             raise AbsentError(f"the {BUDGET_SECONDS:g} s of our own sections were over before it began")
         try:
             yield from self.measure_in(Place(bench))
-        except (TallyError, AssertionError) as error:  # also what was waited for in vain; the other sections go on
+        except (
+            TallyError,
+            AssertionError,
+            RuntimeError,
+            SubprocessError,
+        ) as error:  # also what was waited for in vain; the other sections go on
             raise AbsentError(f"{type(error).__name__}: {error}") from error
 
 
