@@ -30,6 +30,8 @@ OWN = tuple(MEASURES)
 """Their names, in the order of the report."""
 BUDGET_SECONDS = 12 * 60.0
 """No section begins after this: a busy machine, or a slow change, must not make the run endless."""
+FAILURES = (TallyError, AssertionError, RuntimeError, SubprocessError)
+"""Sums that are wrong, what was waited for in vain, programs that failed."""
 
 
 class Budget:
@@ -73,12 +75,7 @@ class OwnSection:
             raise AbsentError(f"the {BUDGET_SECONDS:g} s of our own sections were over before it began")
         try:
             yield from self.measure_in(Place(bench))
-        except (
-            TallyError,
-            AssertionError,
-            RuntimeError,
-            SubprocessError,
-        ) as error:  # also what was waited for in vain; the other sections go on
+        except FAILURES as error:  # the other sections go on
             raise AbsentError(f"{type(error).__name__}: {error}") from error
 
 
