@@ -30,6 +30,8 @@ RECLAIM_CHUNK = 1000
 ORPHAN_SHARE = 0.9
 """Of the time-to-dead: then the orphans are killed that have not ended by themselves (see beat.ORPHAN_SHARE)."""
 HOUSEKEEPING_SECONDS = 600.0
+SHORTEST_ANSWER = 5.0
+"""A statement gets the time-to-dead to be answered, but so many seconds: the dead wait for a keeper that is cut off."""
 KEEP_ENDED_WORKERS = timedelta(hours=1)
 
 
@@ -41,7 +43,9 @@ class Keeper:
         self._deaths: Pipe | None = deaths
         self._orphans = orphans
         self._orphaned_until: float | None = None
-        self._link = Link(context.project.conninfo, context.name, self._pause, context.config.fence_after / 2)
+        config = context.config
+        answer = max(SHORTEST_ANSWER, config.dead_after.total_seconds())
+        self._link = Link(context.project.conninfo, context.name, self._pause, config.fence_after / 2, answer)
         self._steady_since = float("inf")
         self._next_beat = 0.0
         self._next_sweep = 0.0

@@ -3,7 +3,7 @@
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +27,9 @@ SETTINGS = {
 class LoopbackServer(embedded.Server):
     """The embedded server, reached by TCP as all peers' drivers can."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, settings: Mapping[str, str] | None = None) -> None:
         self.port = free_port()
-        super().__init__(directory, {**SETTINGS, "port": str(self.port)})
+        super().__init__(directory, {**SETTINGS, **(settings or {}), "port": str(self.port)})
 
     def dsn(self, dbname: str = "postgres") -> str:
         """Return the connection string of one of the server's databases."""

@@ -6,6 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.figures import Collected, Figure
+from tests.bench.own.sections import OWN
+from tests.bench.own.table import own_table
 from tests.bench.ratios import OURS, ratios
 
 
@@ -13,7 +15,10 @@ def tell(console: Console, collected: Collected, machine: Mapping[str, str]) -> 
     """Print all there is to say about a run."""
     console.print(", ".join(f"{name} {value}" for name, value in machine.items()))
     for section in collected.sections():
-        console.print(section_table(section, collected))
+        if section not in OWN:
+            console.print(section_table(section, collected))
+    if table := own_table(collected, OWN):
+        console.print(table)
     if table := _ratio_table(collected):
         console.print(table)
     for name, reason in collected.absent.items():

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from tests.bench.own.sections import own_sections
 from tests.bench.peers import peer_sections
 from tests.bench.section import Section
 
-FACTORIES: list[Callable[[], Iterable[Section]]] = [peer_sections]
+FACTORIES: list[Callable[[], Iterable[Section]]] = [peer_sections, own_sections]
 
 BUDGETS = {"peers": 12 * 60.0}
 """Seconds for a group, its preparation included: no further round begins that would not fit."""

@@ -186,6 +186,13 @@ def test_a_burial_for_silence_without_a_fault_is_found() -> None:
     assert kinds(replace(FINE, processes=dead(0, 12.0, "error"), faults=[KILL])) == {"unexplained end"}
 
 
+def test_a_burial_that_comes_late_needs_a_fault_soon_after_the_last_beat() -> None:
+    buried = [replace(each, beat=10.2) for each in dead(0, 30.0, "silence")]
+    assert kinds(replace(FINE, processes=buried, faults=[KILL])) == set()
+    for at in (10.0, 20.0):
+        assert kinds(replace(FINE, processes=buried, faults=[replace(KILL, since=at, until=at)])) == {"unexplained end"}
+
+
 def test_an_event_that_is_nowhere_or_in_no_batch_is_lost() -> None:
     assert "lost event" in kinds(replace(FINE, event_rows=FINE.event_rows[:2]))
     pending = [*FINE.event_rows[:2], EventRow(3, 103, "PENDING", None)]
