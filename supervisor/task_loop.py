@@ -12,7 +12,7 @@ from pgsupervise.partitions.rows import ClaimedTask
 
 from .context import WorkerContext
 from .pace import Pace
-from .results import Result
+from .results import NEVER, Result
 from .sleep import Sleep
 from .watermarks import Watermarks
 
@@ -225,7 +225,7 @@ class TaskLoop:
             self._context.inbox.keep_handlers()
         self._pace.ran(task.name, seconds)
         results = self._context.results
-        is_first = not results
+        is_first = results.since == NEVER
         results.add(Result(task, outcome, seconds), ended)
         if is_first and self._unstarted:
             self._context.attention.set()  # it must not wait for long, should the next task not end

@@ -123,7 +123,7 @@ class FinishedTaskAdmin(ReadOnlyAdmin):
     def find(self, term: Term) -> Iterable[Rows]:
         """Find by id and by name."""
         yield by_id(FinishedTask, term)
-        yield FinishedTask.objects.filter(name=term.text).order_by("-id")
+        yield FinishedTask.objects.filter(name=term.text).order_by("-finished_at")
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> FinishedTask | None:
         """Return the task's latest end: the table's key also has the day, so an id may be there more than once."""

@@ -100,7 +100,8 @@ class FinishedTask(TaskColumns):
         constraints = [models.CheckConstraint(name="pgsupervise_finishedtask_state", condition=Q(state__in=ENDED))]
         indexes = [
             models.Index("id", name="pgsupervise_finished_dead", condition=Q(state=TaskState.DEAD)),
-            models.Index("name", "id", name="pgsupervise_finished_name"),
+            # By the time, not the id: what finishes is last in its index then, and costs half as much to enter.
+            models.Index("name", "finished_at", name="pgsupervise_finished_name"),
         ]
 
     def __str__(self) -> str:
