@@ -25,6 +25,10 @@ class Sleep:
         """Whether each task that comes will be heard of."""
         return self._connection is connection and bool(self._locks)
 
+    def covers(self, connection: Connection, buckets: Collection[int]) -> bool:
+        """Return whether that is so for these buckets and no others."""
+        return self.is_deep(connection) and self._locks == buckets
+
     def begin(self, connection: Connection, buckets: Collection[int]) -> bool:
         """Fall asleep for tasks of these buckets; False where that cannot be, now or ever."""
         if not is_direct(connection) or not buckets:

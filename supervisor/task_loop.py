@@ -26,8 +26,8 @@ LOOK_SECONDS = 0.1
 ASLEEP_SECONDS = 1.0
 """And while asleep: for tasks that were scheduled for now, or written by others than enqueue()."""
 SOONEST_SECONDS = 0.01
-SPINS, SPIN_SECONDS = 3, 0.002
-"""So often, so far apart a worker looks before it falls asleep: in the midst of work nobody has to wake it."""
+SPINS, SPIN_SECONDS, MOST_LOOKS = 3, 0.002, 20
+"""So often, so far apart a worker looks before it falls asleep; where it cannot, less and less often up to `--poll`."""
 BUSY_TASKS = 8
 """So many at once are no trickle: a worker that sleeps between them would be woken by each."""
 RECONCILE_SECONDS = 10.0
@@ -102,18 +102,17 @@ class TaskLoop:
             self._pause(poll)
             return
         connection = self._link.connection
-        was_asleep = self._sleep.is_deep(connection)
-        if not was_asleep and self._looked < SPINS:
-            self._looked += 1
-            self._pause(min(SPIN_SECONDS, poll))
+        was_asleep = self._sleep.covers(connection, owned.keys())
+        if not was_asleep and (self._looked < SPINS or not self._sleep.begin(connection, owned.keys())):
+            # In the midst of work nobody has to wake it. Nor can it fall asleep while somebody is about to commit.
+            self._pause(min(poll, SPIN_SECONDS * 2 ** max(0, self._looked - SPINS)))
+            self._looked = min(self._looked + 1, MOST_LOOKS)
             return
-        asleep = self._sleep.begin(connection, owned.keys())
-        if asleep and not was_asleep:
+        if not was_asleep:
             self._look_at = 0.0
             return
         if not self._hear(connection):
-            until_look = max(0.0, self._look_at - time.monotonic())
-            self._pause(until_look if asleep else poll, [connection.fileno()])
+            self._pause(max(0.0, self._look_at - time.monotonic()), [connection.fileno()])
             self._hear(connection)
 
     def _hear(self, connection: Connection) -> bool:
@@ -160,8 +159,9 @@ class TaskLoop:
         limit = self._pace.chunk
         chunk = self._claim(bucket, epoch, limit)
         self._leave_all_but(bucket)
-        if len(chunk) >= BUSY_TASKS:
+        if chunk:
             self._looked = 0
+        if len(chunk) >= BUSY_TASKS:
             self._sleep.end(self._link.connection)
         if len(chunk) == limit:
             self._turns[bucket] = None  # behind the others: an endless backlog does not keep them waiting

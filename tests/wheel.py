@@ -50,8 +50,14 @@ def build(tree: Path) -> Path:
 
 def install(python: Path, home: Path, *requirements: str | Path) -> Path:
     """Make a virtualenv with what is required and what that depends on; return its folder of programs."""
-    run(python, "-m", "venv", "--without-pip", home, cwd=home)
-    pip("install", "--quiet", "--no-compile", *requirements, home=home)
+    options = ("--quiet", "--disable-pip-version-check", "--no-compile")
+    if python == Path(sys.executable):
+        run(python, "-m", "venv", "--without-pip", home, cwd=home)
+        pip("install", *options, *requirements, home=home)
+    else:
+        # By a pip of its own: ours may be too old for a newer Python.
+        run(python, "-m", "venv", home, cwd=home)
+        run(home / "bin" / "python", "-m", "pip", "install", *options, *requirements, cwd=home)
     return home / "bin"
 
 

@@ -117,6 +117,8 @@ def test_an_owner_does_not_fall_asleep_before_it_could_see_what_nobody_wakes_it_
 def test_other_buckets_and_another_session_begin_anew(owner: Connection, db: str) -> None:
     sleep = Sleep()
     assert sleep.begin(owner, {255: 1}.keys())
+    assert sleep.covers(owner, {255: 1}.keys())
+    assert not sleep.covers(owner, OWNED), "what has come since must be looked at"
     TASK.enqueue(1, 0)
     assert heard(sleep, owner) == []
     assert sleep.begin(owner, OWNED)

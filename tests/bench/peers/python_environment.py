@@ -31,8 +31,9 @@ class PythonEnvironment:
         if interpreter is None:
             raise AbsentError("it needs Python {}.{} or newer, and there is none".format(*self.python))
         shutil.rmtree(self._folder, ignore_errors=True)
-        install([interpreter, "-m", "venv", "--without-pip", str(self._folder)], self._folder)
-        pip = [sys.executable, "-m", "pip", "--python", self.program("python")]  # this one's pip saves installing it
+        # With a pip of its own: ours may be too old for a newer Python.
+        install([interpreter, "-m", "venv", str(self._folder)], self._folder)
+        pip = [self.program("python"), "-m", "pip"]
         install([*pip, "install", "--quiet", "--disable-pip-version-check", *self.requirements], self._folder)
         stamp(self._folder, self.requirements)
 
