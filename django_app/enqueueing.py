@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgsupervise.partitions.buckets import bucket_of, random_bucket
@@ -71,9 +72,10 @@ def copy_tasks(name: str, options: TaskOptions, calls: Iterable[T], encode: Call
         buckets.add(bucket)
         return (bucket, name, key, args, kwargs, *ends)
 
-    copied = copy_rows(connection, statement, calls, row_of)
-    if options.run_at is None and copied:
-        wake(connection, buckets)
+    with transaction.atomic(using=connection.alias):
+        copied = copy_rows(connection, statement, calls, row_of)
+        if options.run_at is None and copied:
+            wake(connection, buckets)
     return copied
 
 

@@ -1,7 +1,6 @@
 """Waking the workers that sleep until a task is enqueued for them; the protocol is in partitions/wakeups.py."""
 
 from collections.abc import Iterable
-from functools import partial
 from weakref import WeakKeyDictionary
 
 from django.db import transaction
@@ -22,23 +21,20 @@ def waking(bucket: int) -> tuple[int, str]:
 
 
 def wake(connection: BaseDatabaseWrapper, buckets: Iterable[int]) -> None:
-    """Wake the owners of these buckets, once the tasks that were written for them can be seen.
+    """Wake the owners of these buckets after the commit of the atomic() block in which tasks were written for them.
 
-    Inside atomic() that is after the commit, by a statement of its own: the shares of the buckets' locks that it takes
-    would keep owners awake for as long as the transaction is open.
+    By a statement of its own: the shares of the buckets' locks that it takes would keep owners awake for as long as the
+    transaction is open. Where it fails the tasks are written all the same, and found by their owners' next look.
     """
-    if not connection.in_atomic_block:
-        _notify(connection, buckets)
-        return
     _written.setdefault(connection, set()).update(buckets)
-    transaction.on_commit(partial(_wake_written, connection), using=connection.alias, robust=True)
 
+    # Not a partial: where it fails, Django logs its qualified name, and those have none.
+    def wake_written() -> None:
+        """Wake for all that the transaction has written; the first of its callbacks does it for the others."""
+        if written := _written.pop(connection, None):
+            _notify(connection, written)
 
-def _wake_written(connection: BaseDatabaseWrapper) -> None:
-    """Wake for all that the transaction has written; the first of its callbacks does it for the others."""
-    buckets = _written.pop(connection, None)
-    if buckets:
-        _notify(connection, buckets)
+    transaction.on_commit(wake_written, using=connection.alias, robust=True)
 
 
 def _notify(connection: BaseDatabaseWrapper, buckets: Iterable[int]) -> None:

@@ -7,10 +7,11 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from django.db import OperationalError, transaction
 from django.db import connection as django_connection
-from django.db import transaction
 from psycopg.conninfo import conninfo_to_dict
 
+from pgsupervise.django_app import waking as waking_module
 from pgsupervise.django_app.enqueueing import _INSERT_WAKING
 from pgsupervise.django_app.waking import waking
 from pgsupervise.partitions.buckets import bucket_of
@@ -142,3 +143,15 @@ def test_two_owners_of_a_bucket_do_not_both_sleep(owner: Connection, db: str) ->
 def test_behind_a_pooler_nobody_sleeps(owner: Connection) -> None:
     owner.prepare_threshold = None  # what connect() makes of a session that is not ours alone
     assert not Sleep().begin(owner, OWNED)
+
+
+def test_a_wake_up_that_fails_after_the_commit_is_no_fault_of_the_caller(
+    owner: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(connection: object, buckets: object) -> None:
+        raise OperationalError("the connection was lost")
+
+    monkeypatch.setattr(waking_module, "_notify", lost)
+    with transaction.atomic():
+        TASK.enqueue(1, 0)
+    assert owner.execute("SELECT count(*) FROM pgsupervise_task").fetchone() == (1,)
