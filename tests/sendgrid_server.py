@@ -44,6 +44,8 @@ class Action(StrEnum):
     """Announce a longer body than is sent."""
     DRIP = "drip"
     """Answer a byte at a time, each soon after the last."""
+    CLOSE_UNTOLD = "close_untold"
+    """Answer, and close the connection without having said so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,7 @@ class SendGridServer(ThreadingHTTPServer):
         self.accepted: list[Message] = []
         self.rejected: list[list[Problem]] = []
         self.requests: list[str] = []
+        self.connections = 0
         self.default = Behaviour()
         self.stopping = threading.Event()
         self._script: deque[Behaviour] = deque()
@@ -137,17 +140,24 @@ class SendGridServer(ThreadingHTTPServer):
                     continue  # its peer was faster
         self.server_close()
 
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open now."""
+        with self._lock:
+            return len(self._connections)
+
     def process_request(self, request: Any, client_address: Any) -> None:
         """Remember the connection, so that stopping can end it."""
         with self._lock:
             self._connections.add(request)
+            self.connections += 1
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Forget the connection before it is closed."""
+        """Close the connection, then forget it."""
+        super().shutdown_request(request)
         with self._lock:
             self._connections.discard(request)
-        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Pass over senders that hang up; say everything else."""
@@ -157,6 +167,7 @@ class SendGridServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     timeout = 10
 
     @property
@@ -216,9 +227,14 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
             case Action.HALF_REPLY:
                 self._reply(behaviour.status, behaviour.text, headers | {"Content-Length": "5000"})
+                self.close_connection = True
             case Action.DRIP:
                 self.wfile = _Dripping(self.wfile, self.sendgrid.stopping)  # type: ignore[assignment]  # only writes
                 self._reply(behaviour.status, behaviour.text, headers)
+                self.close_connection = True
+            case Action.CLOSE_UNTOLD:
+                self._reply(behaviour.status, behaviour.text, headers)
+                self.close_connection = True
             case _:
                 self._reply(behaviour.status, behaviour.text, headers)
 
@@ -231,13 +247,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reply(self, status: int, text: str = "", headers: dict[str, str] | None = None) -> None:
         content = text.encode()
-        defaults = {"Content-Type": "application/json", "Content-Length": str(len(content)), "Connection": "close"}
+        defaults = {"Content-Type": "application/json", "Content-Length": str(len(content))}
         self.send_response(status)
         for name, value in (defaults | (headers or {})).items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
-        self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name that http.server gives it
         """Say nothing: tests read what was recorded."""

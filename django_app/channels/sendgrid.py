@@ -12,6 +12,7 @@ from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.supervisor.outcomes import Refused, SendOutcome
 
 from . import sendgrid_outcomes as outcomes
+from .keep_alive import KeptConnection
 from .sendgrid_http import PromptClient, prompt_opener
 
 LARGEST_MESSAGE = 30_000_000
@@ -35,10 +36,11 @@ class SendGridChannel:
         if timeout <= 0:
             raise ValueError(f"the SendGrid timeout must be more than 0 seconds, not {timeout}")
         self._host, self._timeout = host.rstrip("/"), timeout
+        self._kept = KeptConnection()
         self._api = SendGridAPIClient(api_key=key, host=self._host)
         # The package's own client has no timeout at all, and no place in its constructor to give one.
         self._api.client = PromptClient(
-            opener=prompt_opener(),
+            opener=prompt_opener(self._kept),
             host=self._host,
             request_headers=self._api.client.request_headers,
             version=3,
@@ -46,6 +48,10 @@ class SendGridChannel:
         )
         # At DEBUG this logger writes the Authorization header and every message's text.
         logging.getLogger("python_http_client.client").setLevel(logging.WARNING)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_kept"):
+            self._kept.drop()
 
     def __repr__(self) -> str:
         return f"SendGridChannel(host={self._host!r}, timeout={self._timeout})"

@@ -1,4 +1,7 @@
-"""The HTTP client of the `sendgrid` package with what it lacks: no redirect is followed and a reply has a deadline."""
+"""The HTTP client of the `sendgrid` package with what it lacks.
+
+Connections are kept from one message to the next, no redirect is followed, and a reply has a deadline.
+"""
 
 import ssl
 import time
@@ -17,6 +20,8 @@ from urllib.request import (
 )
 
 import python_http_client
+
+from .keep_alive import Exchange, KeptConnection
 
 
 class PromptClient(python_http_client.Client):  # type: ignore[misc]  # the package has no type information
@@ -41,11 +46,11 @@ class PromptClient(python_http_client.Client):  # type: ignore[misc]  # the pack
         return super()._make_request(self._opener, request, timeout=timeout)
 
 
-def prompt_opener() -> OpenerDirector:
+def prompt_opener(kept: KeptConnection) -> OpenerDirector:
     """Return an opener that reads the trusted certificates once, not anew for every message."""
     tls = ssl.create_default_context()
     tls.set_alpn_protocols(["http/1.1"])
-    return build_opener(_NoRedirect, _PromptHTTPHandler, _PromptHTTPSHandler(context=tls))
+    return build_opener(_NoRedirect, _PromptHTTPHandler(kept), _PromptHTTPSHandler(kept, context=tls))
 
 
 class _NoRedirect(HTTPRedirectHandler):
@@ -62,13 +67,20 @@ class _NoRedirect(HTTPRedirectHandler):
 
 
 class _PromptHandler(AbstractHTTPHandler):
-    def do_open(self, http_class: Any, req: Request, **connection_args: Any) -> HTTPResponse:
-        def connect(host: str, **settings: Any) -> HTTPConnection:
-            connection: HTTPConnection = http_class(host, **settings)
-            connection.response_class = _PromptResponse
-            return connection
+    def __init__(self, kept: KeptConnection, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._kept = kept
 
-        return super().do_open(connect, req, **connection_args)
+    def do_open(self, http_class: Any, req: Request, **connection_args: Any) -> HTTPResponse:
+        def exchange(host: str, **settings: Any) -> Exchange:
+            def connect() -> HTTPConnection:
+                connection: HTTPConnection = http_class(host, **settings)
+                connection.response_class = _PromptResponse
+                return connection
+
+            return Exchange(self._kept, host, connect)
+
+        return super().do_open(exchange, req, **connection_args)  # type: ignore[arg-type]  # all that it uses of one
 
 
 class _PromptHTTPHandler(_PromptHandler, HTTPHandler):

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from pgsupervise.django_app.channels import keep_alive
 from pgsupervise.supervisor.outcomes import Accepted, NotSent, Unknown
 from tests.sendgrid_sending import channel, delivery, outcome
 from tests.sendgrid_server import Action, Behaviour, SendGridServer
@@ -60,3 +61,12 @@ def test_https_sends_and_has_the_same_deadline(
         found = outcome(server, Behaviour(action=action), timeout=5.0 if kind is Accepted else 0.5)
     assert type(found) is kind
     assert len(server.accepted) == 1
+
+
+def test_one_handshake_serves_several_messages(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ssl.get_default_verify_paths().openssl_cafile_env, str(certificate))
+    monkeypatch.setattr(keep_alive, "REUSE_SECONDS", 60.0)
+    with SendGridServer(certificate=certificate) as server:
+        sender = channel(server)
+        found = [type(sender.send(delivery())) for _ in range(3)]
+        assert (found, server.connections) == ([Accepted] * 3, 1)
