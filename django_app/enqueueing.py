@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from pgsupervise.partitions.buckets import bucket_of, random_bucket
+from pgsupervise.partitions.buckets import bucket_of, random_bucket, spread_buckets
 
 from .bulk import copy_rows, write_connection
 from .models import Task
@@ -65,10 +65,11 @@ def copy_tasks(name: str, options: TaskOptions, calls: Iterable[T], encode: Call
         statement = _COPY_AT
 
     buckets: set[int] = set()
+    spread = spread_buckets()
 
     def row_of(call: T) -> Sequence[Any]:
         key, args, kwargs = encode(call)
-        bucket = bucket_of(key) if key else random_bucket()
+        bucket = bucket_of(key) if key else next(spread)
         buckets.add(bucket)
         return (bucket, name, key, args, kwargs, *ends)
 

@@ -2,8 +2,12 @@
 
 import hashlib
 import random
+from collections.abc import Iterator
+from itertools import chain, repeat
 
 BUCKETS = 256
+LONGEST_RUN = 512
+"""So many neighbours among rows without a key share a bucket at most: what a worker claims at once."""
 
 
 def bucket_of(key: str) -> int:
@@ -18,6 +22,18 @@ def bucket_of(key: str) -> int:
 def random_bucket() -> int:
     """Return a bucket for a row without a key: any one will do, so the rows are spread evenly."""
     return random.getrandbits(8)
+
+
+def spread_buckets() -> Iterator[int]:
+    """Yield buckets for many rows without a key: in random order, evenly, and in runs that grow with their number.
+
+    A few rows go to as many workers as can be. Of many rows neighbours share a bucket: whoever claims a chunk finds it
+    on a few pages of the table instead of on as many as it has rows.
+    """
+    order = random.sample(range(BUCKETS), BUCKETS)
+    for run in chain((2**n for n in range(9)), repeat(LONGEST_RUN)):
+        for bucket in order:
+            yield from repeat(bucket, run)
 
 
 def partition_range(partition: int, partitions: int) -> range:

@@ -1,7 +1,7 @@
 """How much to claim at once: about 200 ms of work, by what tasks have taken so far."""
 
 CHUNK_SECONDS = 0.2
-LARGEST_CHUNK = 500
+LARGEST_CHUNK = 1000
 SLOW_SECONDS = 0.02
 _WEIGHT = 0.1
 

@@ -1,16 +1,21 @@
 """Buckets and partitions: stored rows depend on them for ever."""
 
 import hashlib
+import math
+from collections import Counter
+from itertools import groupby, islice
 
 import pytest
 
 from pgsupervise.partitions.buckets import (
     BUCKETS,
+    LONGEST_RUN,
     bucket_of,
     first_bucket,
     partition_of,
     partition_range,
     random_bucket,
+    spread_buckets,
 )
 
 
@@ -36,3 +41,19 @@ def test_partitions_are_contiguous_cover_every_bucket_once_and_differ_by_one_at_
 def test_partition_of_is_the_inverse_of_partition_range(partitions: int) -> None:
     for partition in range(partitions):
         assert {partition_of(bucket, partitions) for bucket in partition_range(partition, partitions)} == {partition}
+
+
+def test_few_rows_without_a_key_are_spread_as_far_as_possible() -> None:
+    assert sorted(islice(spread_buckets(), BUCKETS)) == list(range(BUCKETS))
+    assert list(islice(spread_buckets(), BUCKETS)) != list(range(BUCKETS))
+
+
+@pytest.mark.parametrize("rows", [1_000, 20_000, 100_000, 400_000])
+def test_many_rows_without_a_key_are_spread_evenly_and_in_runs(rows: int) -> None:
+    buckets = list(islice(spread_buckets(), rows))
+    counts = Counter(buckets)
+    assert len(counts) == BUCKETS
+    assert max(counts.values()) <= 2 * min(counts.values()) + 1
+    runs = [len(list(run)) for _, run in groupby(buckets)]
+    assert max(runs) <= 2 * LONGEST_RUN
+    assert len(runs) <= BUCKETS * math.ceil(math.log2(rows / BUCKETS) + 1) + rows // LONGEST_RUN
