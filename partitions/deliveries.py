@@ -1,13 +1,13 @@
 """The delivery ledger: what is being sent, and what is known about what was sent."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from operator import attrgetter
 from uuid import UUID
 
 from . import arrays
-from .connection import Connection, database_time
+from .connection import Connection, Cursor, database_time
 from .round_trips import sent_together
 from .rows import ClaimedDelivery
 from .statements import load
@@ -43,9 +43,20 @@ def claim_deliveries(
 
 
 def finish_deliveries(
-    connection: Connection, *, bucket: int, owner: UUID, epoch: int, sent: Sequence[SentDelivery]
+    connection: Connection, owner: UUID, sent: Mapping[tuple[int, int], Sequence[SentDelivery]]
 ) -> set[int]:
-    """Record what is known about deliveries after their calls; return the ids that were still ours."""
+    """Record what is known about deliveries after their calls; return the ids that were still ours.
+
+    They come by the bucket and the epoch under which they were claimed, and are written in one transaction.
+    """
+    with sent_together(connection):
+        answers = [_send_finished(connection, bucket, owner, epoch, sent[bucket, epoch]) for bucket, epoch in sent]
+    return {row[0] for rows in answers for row in rows}
+
+
+def _send_finished(
+    connection: Connection, bucket: int, owner: UUID, epoch: int, sent: Sequence[SentDelivery]
+) -> Cursor:
     parameters = {
         "bucket": bucket,
         "owner": owner,
@@ -58,9 +69,7 @@ def finish_deliveries(
         "delays": [s.delay.total_seconds() for s in sent],
         "unburnt": arrays.numbers(0 if s.burnt else 1 for s in sent),
     }
-    with sent_together(connection):
-        rows = connection.execute(load("finish_deliveries"), parameters)
-    return {row[0] for row in rows}
+    return connection.execute(load("finish_deliveries"), parameters)
 
 
 def release_unheld_deliveries(connection: Connection, owner: UUID, held: Collection[int]) -> list[int]:

@@ -6,6 +6,7 @@ import threading
 import time
 import zlib
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 from pgsupervise.metrics import recorder
 from pgsupervise.partitions import deliveries, events
@@ -80,7 +81,7 @@ class Flusher(threading.Thread):
     def step(self) -> bool:
         """Serve each bucket that has something to do once; return whether there was any."""
         self._take_answers(0.0)
-        if self._unsafe_in_hand > self._senders.count and time.monotonic() < self._look_at:
+        if self._unsafe_in_hand > self._senders.reach() // 2 and time.monotonic() < self._look_at:
             return False  # the senders have enough to do: one look for several answers, not one for each
         self._write_answers()
         if not self._context.ownership.trusted():
@@ -88,7 +89,7 @@ class Flusher(threading.Thread):
         self._reconcile_if_due()
         worked = False
         for probe in self._round():
-            if self._unsafe_in_hand >= 2 * self._senders.count and probe.only_unsafe:
+            if self._unsafe_in_hand >= self._senders.reach() and probe.only_unsafe:
                 self._left.append(probe)
                 continue
             worked = self._serve(probe) or worked
@@ -192,7 +193,7 @@ class Flusher(threading.Thread):
 
     def _hand_out(self, bucket: int, epoch: int, *, safe: bool, unsafe: bool) -> bool:
         marks, channels = self._marks.of(bucket, epoch), self._open_channels()
-        budget = 2 * self._senders.count - self._unsafe_in_hand
+        budget = self._senders.reach() - self._unsafe_in_hand
         claimed: list[ClaimedDelivery] = []
         if safe:
             claimed += (found := self._claim(bucket, epoch, channels[0], SAFE_CHUNK, marks.safe))
@@ -246,21 +247,26 @@ class Flusher(threading.Thread):
             return
 
     def _write_answers(self) -> None:
-        for bucket, epoch in list(self._answers):
-            answers = self._answers[bucket, epoch]
-            sent = [result for answer in answers for result in answer.sent]
-            written = deliveries.finish_deliveries(
-                self._link.connection, bucket=bucket, owner=self._context.id, epoch=epoch, sent=sent
-            )
-            recorder.stale_writes("delivery", len(sent) - len(written))
-            del self._answers[bucket, epoch]
-            self._held.difference_update(result.delivery.id for result in sent)
-            for _ in answers:
-                self._context.ownership.leave(bucket)
-            self._in_flight[bucket] -= len(answers)
-            self._context.sending -= len(answers)
-            if not self._in_flight[bucket]:
-                del self._in_flight[bucket]
+        """Write down all answers at once: what the senders do in a moment comes from many buckets."""
+        if not self._answers:
+            return
+        sent = {
+            lease: [result for answer in answers for result in answer.sent] for lease, answers in self._answers.items()
+        }
+        written = deliveries.finish_deliveries(self._link.connection, self._context.id, sent)
+        recorder.stale_writes("delivery", sum(map(len, sent.values())) - len(written))
+        for (bucket, _), answers in self._answers.items():
+            self._forget(bucket, answers)
+        self._answers.clear()
+
+    def _forget(self, bucket: int, answers: Sequence[JobDone]) -> None:
+        for answer in answers:
+            self._held.difference_update(result.delivery.id for result in answer.sent)
+            self._context.ownership.leave(bucket)
+        self._in_flight[bucket] -= len(answers)
+        self._context.sending -= len(answers)
+        if not self._in_flight[bucket]:
+            del self._in_flight[bucket]
 
     def _reconcile_if_due(self) -> None:
         now = time.monotonic()

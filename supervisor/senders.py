@@ -23,6 +23,7 @@ MOST_ATTEMPTS = 12
 """With SEND_RETRY that is about an hour and a half; then the delivery is refused with the last reason."""
 UNKNOWN_GRACE = timedelta(seconds=30)
 """A message of unknown fate is not sent again before this: the provider may still be at work on it."""
+REACH_SECONDS, MOST_IN_REACH = 0.05, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Senders:
         self._may_send = may_send
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._paused_until: dict[str, float] = {}
+        self._call_seconds = 1.0
         self._threads = [threading.Thread(target=self._run, name=f"sender-{n}", daemon=True) for n in range(count)]
         for thread in self._threads:
             thread.start()
@@ -59,6 +61,14 @@ class Senders:
     def count(self) -> int:
         """How many calls can be under way at once."""
         return len(self._threads)
+
+    def reach(self) -> int:
+        """Return how many calls are worth having in hand: what is done in a moment, or else two a thread.
+
+        Whoever is killed leaves behind what it had in hand, and of a message begun or not nobody knows its fate.
+        """
+        soon = round(len(self._threads) * REACH_SECONDS / self._call_seconds)
+        return min(MOST_IN_REACH, max(2 * len(self._threads), soon))
 
     def submit(self, job: Job) -> None:
         """Hand a job to the pool."""
@@ -108,7 +118,9 @@ class Senders:
         except BaseException as error:  # a channel's own fault, even SystemExit: nobody can tell what went out
             logger.exception("channel failed", extra={"fields": {"channel": delivery.channel, "delivery": delivery.id}})
             outcome = Unknown(f"{type(error).__name__} in the channel")
-        recorder.delivery_finished(delivery.channel, _label(outcome), time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        self._call_seconds = max(1e-4, self._call_seconds + (seconds - self._call_seconds) / 16)
+        recorder.delivery_finished(delivery.channel, _label(outcome), seconds)
         if isinstance(outcome, Paused):
             self._pause(delivery.channel, outcome)
         elif not isinstance(outcome, Accepted):

@@ -75,9 +75,7 @@ def send(connection: psycopg.Connection, owner: UUID, epoch: int, limit: int = 1
 def finish(
     connection: psycopg.Connection, owner: UUID, epoch: int, delivery: ClaimedDelivery, state: DeliveryState
 ) -> set[int]:
-    return deliveries.finish_deliveries(
-        connection, bucket=BUCKET, owner=owner, epoch=epoch, sent=[SentDelivery(delivery, state)]
-    )
+    return deliveries.finish_deliveries(connection, owner, {(BUCKET, epoch): [SentDelivery(delivery, state)]})
 
 
 def digests(connection: psycopg.Connection, owner: UUID, epoch: int, count: int) -> None:
@@ -251,7 +249,7 @@ def test_a_recipients_digests_go_out_in_order(connect: Connect) -> None:
     (first,) = send(connection, owner, epochs[BUCKET], limit=1)
     assert send(connection, owner, epochs[BUCKET]) == [], "the first one is under way"
     again = SentDelivery(first, DeliveryState.PENDING, error="503", delay=timedelta(hours=1), burnt=False)
-    deliveries.finish_deliveries(connection, bucket=BUCKET, owner=owner, epoch=epochs[BUCKET], sent=[again])
+    deliveries.finish_deliveries(connection, owner, {(BUCKET, epochs[BUCKET]): [again]})
     assert send(connection, owner, epochs[BUCKET]) == [], "the first one waits for its retry"
     row = one(connection, "SELECT attempt, error FROM pgsupervise_delivery WHERE id = %s", first.id)
     assert row == (0, "503")
@@ -266,7 +264,7 @@ def test_what_lies_below_the_mark_holds_back_what_is_behind_it(connect: Connect)
     digests(connection, owner, epochs[BUCKET], 2)
     (first,) = send(connection, owner, epochs[BUCKET], limit=1)
     again = SentDelivery(first, DeliveryState.PENDING, error="503", burnt=False)
-    deliveries.finish_deliveries(connection, bucket=BUCKET, owner=owner, epoch=epochs[BUCKET], sent=[again])
+    deliveries.finish_deliveries(connection, owner, {(BUCKET, epochs[BUCKET]): [again]})
     claim: dict[str, Any] = {
         "bucket": BUCKET,
         "owner": owner,

@@ -128,7 +128,7 @@ def test_a_late_look_takes_no_delivery_from_a_live_sender(connect: Connect, boot
         (sending,) = deliveries.claim_deliveries(connection, owner=heir, epoch=epoch, **to_claim)
     assert found.result() == reclaim.Reclaimed()
     sent = [SentDelivery(sending, DeliveryState.ACCEPTED)]
-    assert deliveries.finish_deliveries(connection, bucket=bucket, owner=heir, epoch=epoch, sent=sent) == {sending.id}
+    assert deliveries.finish_deliveries(connection, heir, {(bucket, epoch): sent}) == {sending.id}
 
 
 def finish(connection: psycopg.Connection, ended: EndedTask) -> set[int]:

@@ -88,8 +88,11 @@ def test_a_chunk_takes_as_many_round_trips_as_it_has_questions(connect: Connect)
     assert (len(claimed), seen.statements, seen.waits) == (1, 3, 1), "claim"
     sent = [SentDelivery(delivery, DeliveryState.ACCEPTED) for delivery in claimed]
     with traffic(connection) as seen:
-        assert len(deliveries.finish_deliveries(connection, **at, sent=sent)) == 1
+        assert len(deliveries.finish_deliveries(connection, owner, {(BUCKET, epochs[BUCKET]): sent})) == 1
     assert (seen.statements, seen.waits) == (3, 1), "finish"
+    with traffic(connection) as seen:
+        assert deliveries.finish_deliveries(connection, owner, {(BUCKET, 0): sent, (BUCKET + 1, 0): sent}) == set()
+    assert (seen.statements, seen.waits) == (4, 1), "finish what is of several buckets: one statement more each"
     with traffic(connection) as seen:
         events.probe_notifications(
             connection, owner, {BUCKET: Marks()}, policies=["p"], safe=["inbox"], unsafe=["sendgrid"]

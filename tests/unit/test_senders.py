@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import count
 
 import pytest
 
@@ -12,7 +13,7 @@ from pgsupervise.partitions.states import DeliveryState
 from pgsupervise.partitions.windows import WindowRule
 from pgsupervise.supervisor.outcomes import Accepted, NotSent, Paused, Refused, SendOutcome, Unknown
 from pgsupervise.supervisor.project import ChannelSpec, PolicySpec, Project
-from pgsupervise.supervisor.senders import MOST_ATTEMPTS, UNKNOWN_GRACE, Job, Senders
+from pgsupervise.supervisor.senders import MOST_ATTEMPTS, MOST_IN_REACH, UNKNOWN_GRACE, Job, Senders
 
 RULE = WindowRule(window=timedelta(hours=1))
 
@@ -78,6 +79,19 @@ def test_unknown_waits_before_it_goes_again_or_is_held_where_its_policy_says_so(
         assert sent(senders, delivery(policy="held"))[0].state == DeliveryState.UNKNOWN
     with pool(Scripted(lambda one: Unknown("timeout")), safe=True) as senders:
         assert sent(senders, delivery(policy="held"))[0].state == DeliveryState.PENDING
+
+
+@pytest.mark.parametrize(("call_seconds", "reach"), [(1.0, 4), (0.025, 4), (0.005, 20), (1e-5, MOST_IN_REACH)])
+def test_in_hand_is_what_the_threads_do_in_a_moment_and_two_each_at_least(
+    monkeypatch: pytest.MonkeyPatch, call_seconds: float, reach: int
+) -> None:
+    ticks = count(step=call_seconds)
+    with pool(Scripted(lambda one: Accepted("x"))) as senders:
+        assert senders.reach() == 4, "nothing is known of the calls yet"
+        monkeypatch.setattr("time.perf_counter", lambda: next(ticks))
+        sent(senders, *(delivery(number) for number in range(300)))
+        monkeypatch.undo()
+        assert senders.reach() == reach
 
 
 def test_a_retry_after_is_honoured_and_the_last_attempt_is_the_last() -> None:

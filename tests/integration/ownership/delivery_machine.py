@@ -215,7 +215,7 @@ class DeliveryMachine(LeaseMachine):
     def finishes(self, chosen: list[Sending], state: DeliveryState, delay: timedelta, burnt: bool) -> None:
         for (by, epoch, bucket), group in _by_writer(chosen):
             sent = [SentDelivery(one.delivery, state, delay=delay, burnt=burnt) for one in group]
-            written = deliveries.finish_deliveries(self.of(by), bucket=bucket, owner=by.id, epoch=epoch, sent=sent)
+            written = deliveries.finish_deliveries(self.of(by), by.id, {(bucket, epoch): sent})
             assert written == self.ledger.finish(by, epoch, group, state, not delay, burnt)
             for number in written:
                 assert self.last_sending[number] in group, "a former sender ended the claim of another"
