@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from operator import attrgetter
+from typing import NamedTuple
 from uuid import UUID
 
 from . import arrays
@@ -26,20 +27,29 @@ class SentDelivery:
     burnt: bool = True
 
 
+class DeliveryClaim(NamedTuple):
+    """Up to `limit` deliveries of a bucket behind `after`, while its lease has this epoch."""
+
+    bucket: int
+    epoch: int
+    channels: Sequence[str]
+    limit: int
+    after: int = 0
+
+
 def claim_deliveries(
-    connection: Connection, *, bucket: int, owner: UUID, epoch: int, channels: Sequence[str], limit: int, after: int = 0
-) -> list[ClaimedDelivery]:
-    """Claim up to `limit` deliveries in order of their ids, those behind `after`.
+    connection: Connection, owner: UUID, claims: Sequence[DeliveryClaim]
+) -> list[list[ClaimedDelivery]]:
+    """Claim deliveries, those of each claim in order of their ids, all in one transaction.
 
-    A recipient's earlier ones hold back its later ones, also those that are not behind `after`.
-
-    Claims nothing when the bucket's lease is no longer held with this epoch.
+    A recipient's earlier ones hold back its later ones, also those that are not behind `after`. Claims nothing in a
+    bucket whose lease is no longer held with its epoch.
     """
-    parameters: dict[str, object] = {"bucket": bucket, "owner": owner, "epoch": epoch}
-    parameters |= {"channels": list(channels), "limit": limit, "after": after}
     with sent_together(connection):
-        rows = connection.execute(load("claim_deliveries"), parameters)
-    return sorted(map(ClaimedDelivery._make, rows), key=attrgetter("id"))
+        answers = [
+            connection.execute(load("claim_deliveries"), {"owner": owner, **claim._asdict()}) for claim in claims
+        ]
+    return [sorted(map(ClaimedDelivery._make, rows), key=attrgetter("id")) for rows in answers]
 
 
 def finish_deliveries(

@@ -1,29 +1,23 @@
-"""The flusher thread: fold new events, seal what is due, hand deliveries to the senders and write down the answers."""
+"""The flusher thread: fold new events, seal what is due, and see to it that deliveries are sent."""
 
 import logging
-import queue
 import threading
 import time
-import zlib
-from collections import Counter, defaultdict
-from collections.abc import Sequence
 
 from pgsupervise.metrics import recorder
 from pgsupervise.partitions import deliveries, events
 from pgsupervise.partitions.connection import is_lost, is_passing
 from pgsupervise.partitions.errors import LeaseLostError
-from pgsupervise.partitions.rows import ClaimedDelivery
 
 from .context import WorkerContext
+from .dispatcher import Dispatcher, Wanted
 from .flushing import Flushing
 from .idling import Idling
 from .mark_book import MarkBook
-from .senders import Job, JobDone, Senders
+from .senders import Senders
 
 logger = logging.getLogger(__name__)
-SAFE_CHUNK = 200
 BENCH_SECONDS = 60.0
-LONGEST_WAIT = 0.5
 RECONCILE_SECONDS = 10.0
 UNKNOWN_SECONDS = 60.0
 
@@ -37,64 +31,53 @@ class Flusher(threading.Thread):
         self._project = context.project
         self._policies = list(context.project.policies)
         self._link = context.link("flusher", self._lost)
-        self._in_flight: Counter[int] = Counter()
-        self._held: set[int] = set()
-        self._answers: dict[tuple[int, int], list[JobDone]] = defaultdict(list)
         self._marks = MarkBook()
-        self._unsafe_in_hand = 0
         self._left: list[events.NotificationProbe] = []
         self._look_at = 0.0
         self._idling = Idling(context.config.poll)
-        self._last_sent = -1
         self._benched: dict[int, float] = {}
         self._reconcile_at = 0.0
         self._unknown_at = 0.0
 
     def run(self) -> None:
         """Serve until the worker drains; then wait for what is being sent and write it down."""
-        self._senders = Senders(self._project, self._context.config.senders, self._may_send)
+        senders = Senders(self._project, self._context.config.senders, lambda: self._dispatcher.may_send())
+        self._dispatcher = Dispatcher(self._context, self._link, senders, self._marks, self._bench)
         while not self._context.draining.is_set():
             worked = False
             with self._link.guard():
                 worked = self.step()
             if not worked:
-                self._rest(self._idling.seconds())
-        self._senders.stop()
-        while self._in_flight:
-            self._take_answers(0.0)
+                self._dispatcher.rest(time.monotonic() + self._idling.seconds())
+        senders.stop()
+        while not self._dispatcher.is_empty:
             with self._link.guard():
-                self._write_answers()
+                self._dispatcher.write_answers(at_once=True)
             if not self._context.ownership.trusted():
                 break  # reclaimed by others before we could tell
         self._link.close()
         self._project.close_connections()
 
-    def _rest(self, seconds: float) -> None:
-        """Wait for answers, and look up at times: the worker may be told to drain."""
-        look_at = time.monotonic() + seconds
-        while not (self._context.draining.is_set() or self._answers):
-            left = look_at - time.monotonic()
-            if left <= 0:
-                return
-            self._take_answers(min(left, LONGEST_WAIT))
-
     def step(self) -> bool:
         """Serve each bucket that has something to do once; return whether there was any."""
-        self._take_answers(0.0)
-        if self._unsafe_in_hand > self._senders.reach() // 2 and time.monotonic() < self._look_at:
+        dispatcher = self._dispatcher
+        dispatcher.write_answers()
+        if dispatcher.is_busy and time.monotonic() < self._look_at:
             return False  # the senders have enough to do: one look for several answers, not one for each
-        self._write_answers()
         if not self._context.ownership.trusted():
             return False
         self._reconcile_if_due()
         worked = False
-        for probe in self._round():
-            if self._unsafe_in_hand >= self._senders.reach() and probe.only_unsafe:
-                self._left.append(probe)
-                continue
-            worked = self._serve(probe) or worked
-            self._take_answers(0.0)
-            self._write_answers()
+        try:
+            for probe in self._round():
+                if dispatcher.is_full and probe.only_unsafe:
+                    self._left.append(probe)
+                    continue
+                worked = self._serve(probe) or worked
+                dispatcher.write_answers()
+            dispatcher.dispatch()
+        finally:
+            dispatcher.give_up()
         if worked:
             self._idling.worked()
         return worked
@@ -112,29 +95,20 @@ class Flusher(threading.Thread):
         owned = self._context.ownership.owned()
         if not owned:
             return []
-        safe, unsafe = self._open_channels()
+        safe, unsafe = self._dispatcher.open_channels()
         marks = {bucket: self._marks.of(bucket, epoch) for bucket, epoch in owned.items()}
         return events.probe_notifications(
             self._link.connection, self._context.id, marks, policies=self._policies, safe=safe, unsafe=unsafe
         )
 
-    def _open_channels(self) -> tuple[list[str], list[str]]:
-        """Return the channels that are not paused: those that may send twice, and the others."""
-        specs, names = self._project.channels, self._senders.open_channels()
-        safe = [name for name in names if specs[name].resend_is_safe]
-        return safe, [name for name in names if not specs[name].resend_is_safe]
-
     def _in_turn(self, probes: list[events.NotificationProbe]) -> list[events.NotificationProbe]:
         """Go on behind the bucket that was the last to get the senders: else the first ones would always have them."""
-        return [p for p in probes if p.bucket > self._last_sent] + [p for p in probes if p.bucket <= self._last_sent]
+        last = self._dispatcher.last_sent
+        return [probe for probe in probes if probe.bucket > last] + [probe for probe in probes if probe.bucket <= last]
 
     def _may_go_on(self, bucket: int) -> bool:
         ownership = self._context.ownership
         return ownership.trusted() and not ownership.is_leaving(bucket) and not self._context.draining.is_set()
-
-    def _may_send(self) -> bool:
-        context = self._context
-        return context.ownership.trusted() and not context.draining.is_set() and not context.holding.is_set()
 
     def _lost(self, seconds: float) -> None:
         self._reconcile_at = 0.0  # the lost reply may have been that of a claim
@@ -148,7 +122,7 @@ class Flusher(threading.Thread):
             return False
         try:
             new = self._flush(probe, epoch) if probe.pending or probe.due else False
-            sent = self._send(probe.bucket, epoch, safe=probe.safe or new, unsafe=probe.unsafe or new)
+            sent = self._dispatcher.want(Wanted(probe.bucket, epoch, probe.safe or new, probe.unsafe or new))
             return sent or probe.pending or probe.due
         except LeaseLostError as lost:
             recorder.stale_writes("flush", 1)
@@ -180,98 +154,11 @@ class Flusher(threading.Thread):
         flushing.run(due=probe.due, may_go_on=lambda: self._may_go_on(bucket))
         return flushing.made_deliveries
 
-    def _send(self, bucket: int, epoch: int, *, safe: bool, unsafe: bool) -> bool:
-        """Claim deliveries and hand them out; a channel that must not send twice gets few at a time."""
-        # Before the question, and until all is handed out: who is about to kill this process asks the other way round.
-        self._context.sending += 1
-        try:
-            if not self._may_send() or self._in_flight[bucket]:
-                return False
-            return self._hand_out(bucket, epoch, safe=safe, unsafe=unsafe)
-        finally:
-            self._context.sending -= 1
-
-    def _hand_out(self, bucket: int, epoch: int, *, safe: bool, unsafe: bool) -> bool:
-        marks, channels = self._marks.of(bucket, epoch), self._open_channels()
-        budget = self._senders.reach() - self._unsafe_in_hand
-        claimed: list[ClaimedDelivery] = []
-        if safe:
-            claimed += (found := self._claim(bucket, epoch, channels[0], SAFE_CHUNK, marks.safe))
-            marks.safe = found[-1].id if found else marks.safe
-        if unsafe:
-            claimed += (found := self._claim(bucket, epoch, channels[1], budget, marks.unsafe))
-            marks.unsafe = found[-1].id if found else marks.unsafe
-        by_thread: dict[int, list[ClaimedDelivery]] = defaultdict(list)
-        for delivery in claimed:
-            # A recipient's deliveries stay on one thread, in order.
-            by_thread[zlib.crc32(delivery.recipient.encode()) % self._senders.count].append(delivery)
-        if claimed:
-            self._last_sent = bucket
-        for chosen in by_thread.values():
-            self._submit(Job(bucket, epoch, chosen))
-        return bool(claimed)
-
-    def _claim(self, bucket: int, epoch: int, channels: list[str], limit: int, after: int) -> list[ClaimedDelivery]:
-        if not channels or limit <= 0:
-            return []
-        return deliveries.claim_deliveries(
-            self._link.connection,
-            bucket=bucket,
-            owner=self._context.id,
-            epoch=epoch,
-            channels=channels,
-            limit=limit,
-            after=after,
-        )
-
-    def _submit(self, job: Job) -> None:
-        # The bucket stays in use until the answer is written down, so that it is not let go before.
-        self._context.ownership.hold(job.bucket)
-        self._in_flight[job.bucket] += 1
-        self._context.sending += 1
-        self._held.update(delivery.id for delivery in job.deliveries)
-        self._unsafe_in_hand += self._unsafe(job)
-        self._senders.submit(job)
-
-    def _unsafe(self, job: Job) -> int:
-        return sum(not self._project.channels[delivery.channel].resend_is_safe for delivery in job.deliveries)
-
-    def _take_answers(self, timeout: float) -> None:
-        try:
-            answer = self._senders.results.get(timeout=timeout) if timeout else self._senders.results.get_nowait()
-            while True:
-                self._answers[answer.job.bucket, answer.job.epoch].append(answer)
-                self._unsafe_in_hand -= self._unsafe(answer.job)
-                answer = self._senders.results.get_nowait()
-        except queue.Empty:
-            return
-
-    def _write_answers(self) -> None:
-        """Write down all answers at once: what the senders do in a moment comes from many buckets."""
-        if not self._answers:
-            return
-        sent = {
-            lease: [result for answer in answers for result in answer.sent] for lease, answers in self._answers.items()
-        }
-        written = deliveries.finish_deliveries(self._link.connection, self._context.id, sent)
-        recorder.stale_writes("delivery", sum(map(len, sent.values())) - len(written))
-        for (bucket, _), answers in self._answers.items():
-            self._forget(bucket, answers)
-        self._answers.clear()
-
-    def _forget(self, bucket: int, answers: Sequence[JobDone]) -> None:
-        for answer in answers:
-            self._held.difference_update(result.delivery.id for result in answer.sent)
-            self._context.ownership.leave(bucket)
-        self._in_flight[bucket] -= len(answers)
-        self._context.sending -= len(answers)
-        if not self._in_flight[bucket]:
-            del self._in_flight[bucket]
-
     def _reconcile_if_due(self) -> None:
         now = time.monotonic()
         if now >= self._reconcile_at:
-            found = deliveries.release_unheld_deliveries(self._link.connection, self._context.id, self._held)
+            held = self._dispatcher.held
+            found = deliveries.release_unheld_deliveries(self._link.connection, self._context.id, held)
             self._reconcile_at = now + RECONCILE_SECONDS
             recorder.reclaimed("delivery", "lost_reply", len(found))
         if now >= self._unknown_at:

@@ -11,7 +11,7 @@ import pytest
 
 from pgsupervise.partitions import arrays, batches, deliveries, events, leases, reclaim, workers
 from pgsupervise.partitions.buckets import bucket_of
-from pgsupervise.partitions.deliveries import SentDelivery
+from pgsupervise.partitions.deliveries import DeliveryClaim, SentDelivery
 from pgsupervise.partitions.errors import LeaseLostError
 from pgsupervise.partitions.marks import Marks
 from pgsupervise.partitions.rows import ClaimedDelivery, DueBatch, Item, NewDelivery
@@ -67,9 +67,8 @@ def seal(connection: psycopg.Connection, owner: UUID, epoch: int, clock: datetim
 
 
 def send(connection: psycopg.Connection, owner: UUID, epoch: int, limit: int = 10) -> list[ClaimedDelivery]:
-    return deliveries.claim_deliveries(
-        connection, bucket=BUCKET, owner=owner, epoch=epoch, channels=["inbox"], limit=limit
-    )
+    (claimed,) = deliveries.claim_deliveries(connection, owner, [DeliveryClaim(BUCKET, epoch, ["inbox"], limit)])
+    return claimed
 
 
 def finish(
@@ -265,15 +264,10 @@ def test_what_lies_below_the_mark_holds_back_what_is_behind_it(connect: Connect)
     (first,) = send(connection, owner, epochs[BUCKET], limit=1)
     again = SentDelivery(first, DeliveryState.PENDING, error="503", burnt=False)
     deliveries.finish_deliveries(connection, owner, {(BUCKET, epochs[BUCKET]): [again]})
-    claim: dict[str, Any] = {
-        "bucket": BUCKET,
-        "owner": owner,
-        "epoch": epochs[BUCKET],
-        "channels": ["inbox"],
-        "limit": 9,
-    }
-    assert deliveries.claim_deliveries(connection, **claim, after=first.id) == [], "the first one must go first"
-    claimed = deliveries.claim_deliveries(connection, **claim)
+    claim = DeliveryClaim(BUCKET, epochs[BUCKET], ["inbox"], 10)
+    behind = claim._replace(after=first.id)
+    assert deliveries.claim_deliveries(connection, owner, [behind]) == [[]], "the first one must go first"
+    (claimed,) = deliveries.claim_deliveries(connection, owner, [claim])
     assert [delivery.id for delivery in claimed] == [first.id, first.id + 1]
 
 

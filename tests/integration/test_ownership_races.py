@@ -15,7 +15,7 @@ import pytest
 
 from pgsupervise.partitions import deliveries, leases, reclaim, tasks, workers
 from pgsupervise.partitions.buckets import bucket_of, partition_range
-from pgsupervise.partitions.deliveries import SentDelivery
+from pgsupervise.partitions.deliveries import DeliveryClaim, SentDelivery
 from pgsupervise.partitions.statements import load
 from pgsupervise.partitions.states import DeliveryState, TaskState
 from pgsupervise.partitions.tasks import EndedTask, FailedTask
@@ -115,9 +115,9 @@ def test_a_late_look_takes_no_delivery_from_a_live_sender(connect: Connect, boot
         " VALUES (%s, 1, 'p', 'ann', 'inbox', '{}')",
         [bucket],
     )
-    to_claim: dict[str, Any] = {"bucket": bucket, "channels": ["inbox"], "limit": 1}
     owner, epochs = owner_of(connection, bucket)
-    assert deliveries.claim_deliveries(connection, owner=owner, epoch=epochs[bucket], **to_claim)
+    claim = DeliveryClaim(bucket, epochs[bucket], ["inbox"], 1)
+    ((_,),) = deliveries.claim_deliveries(connection, owner, [claim])
     heir = worker(connection) if booted_before else None
     workers.bury_worker(connection, owner, "signal:SIGKILL", None)
     with held_up(connect, "reclaim_deliveries", sweep) as found:
@@ -125,7 +125,7 @@ def test_a_late_look_takes_no_delivery_from_a_live_sender(connect: Connect, boot
         assert sweep(connection).deliveries == 1
         heir = heir or worker(connection)
         epoch = leases.acquire_leases(connection, heir, [bucket])[bucket]
-        (sending,) = deliveries.claim_deliveries(connection, owner=heir, epoch=epoch, **to_claim)
+        ((sending,),) = deliveries.claim_deliveries(connection, heir, [claim._replace(epoch=epoch)])
     assert found.result() == reclaim.Reclaimed()
     sent = [SentDelivery(sending, DeliveryState.ACCEPTED)]
     assert deliveries.finish_deliveries(connection, heir, {(bucket, epoch): sent}) == {sending.id}

@@ -12,7 +12,7 @@ import pytest
 from psycopg.pq import Trace
 
 from pgsupervise.partitions import batches, deliveries, events, tasks
-from pgsupervise.partitions.deliveries import SentDelivery
+from pgsupervise.partitions.deliveries import DeliveryClaim, SentDelivery
 from pgsupervise.partitions.marks import Marks
 from pgsupervise.partitions.round_trips import sent_together
 from pgsupervise.partitions.rows import DueBatch, NewDelivery
@@ -84,9 +84,13 @@ def test_a_chunk_takes_as_many_round_trips_as_it_has_questions(connect: Connect)
     assert (seen.statements, seen.waits) == (5, 1), "seal"
 
     with traffic(connection) as seen:
-        claimed = deliveries.claim_deliveries(connection, **at, channels=["inbox"], limit=9)
-    assert (len(claimed), seen.statements, seen.waits) == (1, 3, 1), "claim"
-    sent = [SentDelivery(delivery, DeliveryState.ACCEPTED) for delivery in claimed]
+        of_bucket, of_next = deliveries.claim_deliveries(
+            connection,
+            owner,
+            [DeliveryClaim(BUCKET, epochs[BUCKET], ["inbox"], 9), DeliveryClaim(BUCKET + 1, 1, ["inbox"], 9)],
+        )
+    assert (len(of_bucket), len(of_next), seen.statements, seen.waits) == (1, 0, 4, 1), "claim in two buckets"
+    sent = [SentDelivery(delivery, DeliveryState.ACCEPTED) for delivery in of_bucket]
     with traffic(connection) as seen:
         assert len(deliveries.finish_deliveries(connection, owner, {(BUCKET, epochs[BUCKET]): sent})) == 1
     assert (seen.statements, seen.waits) == (3, 1), "finish"

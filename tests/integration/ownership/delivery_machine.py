@@ -193,9 +193,8 @@ class DeliveryMachine(LeaseMachine):
         self, caller: Process, bucket: int, fence: Fence, channels: list[str], limit: int, reply_is_lost: bool
     ) -> None:
         process, epoch = self.fenced(bucket, caller, fence)
-        claimed = deliveries.claim_deliveries(
-            self.of(process), bucket=bucket, owner=process.id, epoch=epoch, channels=channels, limit=limit
-        )
+        claim = deliveries.DeliveryClaim(bucket, epoch, channels, limit)
+        (claimed,) = deliveries.claim_deliveries(self.of(process), process.id, [claim])
         predicted = self.ledger.claim(process, bucket, epoch, channels, limit)
         got = [(one.id, one.bucket, one.claim_token, one.attempt) for one in claimed]
         assert got == [(message.id, message.bucket, message.token, message.attempt) for message in predicted]
