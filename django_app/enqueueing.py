@@ -1,7 +1,7 @@
 """The statements that write tasks. The caller's transaction decides whether they ever were."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from django.db import transaction
@@ -15,6 +15,8 @@ from .task_options import TaskOptions
 from .waking import WAKING, wake, waking
 
 T = TypeVar("T")
+NEAR = timedelta(seconds=1.5)
+"""A worker that sleeps looks once a second."""
 
 _COLUMNS = "bucket, name, key, args, kwargs, priority, max_attempts"
 _VALUES = "%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s"
@@ -40,7 +42,11 @@ def insert_task(name: str, options: TaskOptions, args: str, kwargs: str) -> int:
     values: list[Any] = [bucket, name, key, args, kwargs, options.priority, options.max_attempts]
     connection = write_connection(Task)
     if run_at is not None:
-        return _insert(connection, _INSERT_IN if isinstance(run_at, timedelta) else _INSERT_AT, [*values, run_at])
+        statement = _INSERT_IN if isinstance(run_at, timedelta) else _INSERT_AT
+        task_id = _insert(connection, statement, [*values, run_at])
+        if _is_near(run_at):
+            wake(connection, [bucket])
+        return task_id
     if not connection.in_atomic_block:
         return _insert(connection, _INSERT_WAKING, [*values, *waking(bucket)])
     task_id = _insert(connection, _INSERT_READY, values)
@@ -75,9 +81,15 @@ def copy_tasks(name: str, options: TaskOptions, calls: Iterable[T], encode: Call
 
     with transaction.atomic(using=connection.alias):
         copied = copy_rows(connection, statement, calls, row_of)
-        if options.run_at is None and copied:
+        if copied and (options.run_at is None or _is_near(options.run_at)):
             wake(connection, buckets)
     return copied
+
+
+def _is_near(run_at: datetime | timedelta) -> bool:
+    """Return whether the time comes before a worker that sleeps would look by itself; roughly, by this clock."""
+    left = run_at if isinstance(run_at, timedelta) else run_at - datetime.now(UTC)
+    return left < NEAR
 
 
 def _time_of(connection: Any, run_at: datetime | timedelta) -> str:

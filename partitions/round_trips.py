@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
 from psycopg.pq import TransactionStatus
 
 from .connection import Connection, is_direct
@@ -13,6 +12,8 @@ from .statements import load
 @contextmanager
 def sent_together(connection: Connection) -> Iterator[None]:
     """Begin a transaction and commit it at the end; only fetching a result waits for the server.
+
+    Whatever the block raises, nothing is written: without a BEGIN the end of the pipeline would commit what was sent.
 
     Its statements look rows up by keys and in an index's order. An error of a statement may be raised as late as at
     the end of the block; then nothing was written. What they found can be fetched after the block, too.
@@ -26,27 +27,8 @@ def sent_together(connection: Connection) -> Iterator[None]:
             yield
             connection.execute("COMMIT", prepare=False)
     except BaseException:
-        # The server skips what was sent behind a failed statement, the COMMIT too: it still is in that transaction.
+        # The server skips what was sent behind a failed statement, the COMMIT too: it still is in that transaction. And
+        # rolling back makes psycopg forget what it takes for prepared behind that statement.
         if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
-            connection.rollback()
-        raise
-
-
-@contextmanager
-def one_round_trip(connection: Connection) -> Iterator[None]:
-    """Send the statements of the block in one go, as one transaction; the answers are there at its end.
-
-    On an autocommit connection outside a transaction: what is sent up to the end of a pipeline is one by itself.
-    """
-    try:
-        with connection.pipeline():
-            if not is_direct(connection):
-                connection.execute(load("plan_by_keys"), {"local": True})
-            yield
-    except psycopg.Error:
-        if not connection.closed:
-            # What was to be prepared behind the failed statement was not, and psycopg takes it for prepared. Rolling a
-            # transaction back makes it forget all of it.
-            connection.execute("BEGIN")
             connection.rollback()
         raise

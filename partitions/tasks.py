@@ -10,7 +10,7 @@ from uuid import UUID
 
 from . import arrays
 from .connection import Connection, Cursor, database_time
-from .round_trips import one_round_trip
+from .round_trips import sent_together
 from .rows import ClaimedTask
 from .statements import load
 from .states import TaskState
@@ -124,7 +124,7 @@ def settle_tasks(
     nothing claimed, when somebody holds one of the tasks that have ended locked. Not for use inside a transaction.
     """
     # A process that is stopped within these few microseconds keeps its rows locked for as long; nobody waits for them.
-    with one_round_trip(connection):
+    with sent_together(connection):
         moved = _send_ended(connection, bucket, ended, [e.task.place for e in ended]) if ended else None
         again = _send_failed(connection, bucket, failed) if failed else None
         claimed = _send_claim(connection, claim) if claim else None

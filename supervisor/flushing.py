@@ -114,12 +114,13 @@ class Flushing:
         rendered, failed = self._render(due)
         try:
             self._write(rendered)
-        except psycopg.DataError:
-            # A payload that PostgreSQL cannot hold must not keep the others of its chunk: find out whose it is.
+        except (psycopg.DataError, UnicodeError):
+            # A payload that PostgreSQL cannot hold, or that is no text, must not keep the others of its chunk: find out
+            # whose it is.
             for one in rendered:
                 try:
                     self._write([one])
-                except psycopg.DataError as error:
+                except (psycopg.DataError, UnicodeError) as error:
                     failed.append(_failed(one[0], error))
         if failed:
             batches.postpone_batches(

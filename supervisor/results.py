@@ -55,6 +55,8 @@ class Results:
         self._being_written: list[Result] = []
         self.since = NEVER
         """When the oldest one was added that is not being written (time.monotonic)."""
+        self.has_scheduled = False
+        """Whether a task was scheduled to be tried again; whoever looks for what is due takes note, and clears it."""
 
     def add(self, result: Result, now: float) -> None:
         """Keep a result until it is written; `now` is time.monotonic()."""
@@ -101,6 +103,7 @@ class Results:
         chunk: tasks.Chunk | None = None
         with self._taken(bucket) as results:
             ended, failed = _decide(results)
+            self.has_scheduled = self.has_scheduled or bool(failed)
             written: set[int] = set()
             with suppress(psycopg.errors.LockNotAvailable):
                 written, chunk = tasks.settle_tasks(connection, bucket, ended, failed, claim)

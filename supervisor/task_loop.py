@@ -11,7 +11,7 @@ from pgsupervise.partitions.connection import Connection
 from pgsupervise.partitions.rows import ClaimedTask
 
 from .context import WorkerContext
-from .pace import Pace
+from .pace import CHUNK_SECONDS, Pace
 from .results import NEVER, Result
 from .sleep import Sleep
 from .watermarks import Watermarks
@@ -21,6 +21,8 @@ WRITE_SECONDS = 0.035
 """How old a result may be when the next task begins: then it is written, with all others."""
 QUICK_SECONDS = 0.001
 """A task that takes no longer is not worth a look at what it left of the process's signal handlers; its chunk is."""
+LONGEST_CHUNK_SECONDS = 2 * CHUNK_SECONDS
+"""What of a chunk is not begun by then is given back."""
 LOOK_SECONDS = 0.1
 """How often buckets that are not being served are looked at while others are."""
 ASLEEP_SECONDS = 1.0
@@ -81,6 +83,8 @@ class TaskLoop:
         if now >= self._look_at or not (self._turns or self._sleep.is_deep(self._link.connection)):
             self._settle()
             self._look(now)
+        if self._sleep.is_deep(self._link.connection):
+            self._hear(self._link.connection)  # others have been told nothing else than that this worker sleeps
         if not self._turns:
             self._settle()
             return False
@@ -109,7 +113,13 @@ class TaskLoop:
             self._looked = min(self._looked + 1, MOST_LOOKS)
             return
         if not was_asleep:
+            # Until now nobody has told of what lies below a watermark: a late commit, or a higher priority.
+            self._watermarks.clear()
             self._look_at = 0.0
+            return
+        if self._context.results.has_scheduled:
+            self._context.results.has_scheduled = False
+            self._look_at = 0.0  # a retry may be due before the next look
             return
         if not self._hear(connection):
             self._pause(max(0.0, self._look_at - time.monotonic()), [connection.fileno()])
@@ -132,16 +142,18 @@ class TaskLoop:
         self._look_at = now + LOOK_SECONDS
         if owned and self._sleep.is_deep(self._link.connection):
             until_due = tasks.seconds_to_next_task(self._link.connection, owned)
-            longest = max(ASLEEP_SECONDS, self._context.config.poll.total_seconds())
-            self._look_at = now + (longest if until_due is None else min(longest, max(SOONEST_SECONDS, until_due)))
+            wait = ASLEEP_SECONDS if until_due is None else min(ASLEEP_SECONDS, max(SOONEST_SECONDS, until_due))
+            self._look_at = now + wait
 
     def _buckets_with_work(self, owned: Mapping[int, int], now: float) -> list[int]:
         behind = {bucket: self._watermarks.behind(bucket, epoch, now) for bucket, epoch in owned.items()}
+        began = time.monotonic()
         probes = tasks.probe_tasks(self._link.connection, behind, self._names)
+        seconds = time.monotonic() - began
         found = [probe.bucket for probe in probes]
         whole = {bucket for bucket, after in behind.items() if after == tasks.START}
         if whole:
-            self._watermarks.looked(whole.difference(found), now, time.monotonic() - now)
+            self._watermarks.looked(whole.difference(found), now, seconds)
         for probe in probes:
             if probe.due:
                 tasks.promote_tasks(self._link.connection, probe.bucket)
@@ -161,6 +173,8 @@ class TaskLoop:
         self._leave_all_but(bucket)
         if chunk:
             self._looked = 0
+        elif self._sleep.is_deep(self._link.connection):
+            self._look_at = 0.0  # told of a task that is not ready yet
         if len(chunk) >= BUSY_TASKS:
             self._sleep.end(self._link.connection)
         if len(chunk) == limit:
@@ -191,8 +205,11 @@ class TaskLoop:
 
     def _run_unstarted(self, bucket: int) -> None:
         results = self._context.results
+        stop_at = time.monotonic() + LONGEST_CHUNK_SECONDS
         while self._unstarted:
             task = self._unstarted[-1]
+            if self._pace.is_slow(task.name):
+                self._sleep.end(self._link.connection)  # or each task that comes meanwhile would be told of
             if self._pace.is_slow(task.name) or time.monotonic() - results.since > WRITE_SECONDS:
                 results.write(self._link.connection)  # what is done must not wait behind a long task
                 self._context.inbox.keep_handlers()
@@ -205,6 +222,9 @@ class TaskLoop:
                 self._give_back(bucket, [task])
             else:
                 self._run(task)
+            if self._unstarted and time.monotonic() > stop_at:
+                self._turns[bucket] = None
+                return  # these tasks take longer than the ones before: others have waited long enough
         self._context.inbox.keep_handlers()
 
     def _must_stop(self, bucket: int) -> bool:

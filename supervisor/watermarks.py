@@ -13,6 +13,10 @@ SHARE_OF_LOOKS = 20
 """Looks without watermarks, which walk all those entries, are made less often where they take long: 5 % of the time."""
 
 
+MOST_TRUST_SECONDS = 5.0
+"""But not much less often: what made one look long may be gone before the next."""
+
+
 class Watermarks:
     """The watermarks of the worker's buckets, each good for one epoch of its lease."""
 
@@ -35,7 +39,7 @@ class Watermarks:
 
     def looked(self, empty: Iterable[int], now: float, seconds: float) -> None:
         """Take note of buckets in which nothing was found from the start, and how long such a look takes."""
-        self._trust = max(TRUST_SECONDS, SHARE_OF_LOOKS * seconds)
+        self._trust = min(MOST_TRUST_SECONDS, max(TRUST_SECONDS, SHARE_OF_LOOKS * seconds))
         for bucket in empty:
             if bucket in self._marks:
                 epoch, watermark, _ = self._marks[bucket]

@@ -12,7 +12,7 @@ PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 
 def plan_of(connection: psycopg.Connection, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the plan of a statement as one_round_trip, sent_together and direct sessions have it."""
+    """Return the plan of a statement as sent_together and direct sessions have it."""
     names = list(dict.fromkeys(PLACEHOLDER.findall(load(name))))
     text = PLACEHOLDER.sub(lambda found: f"${names.index(found[1]) + 1}", load(name)).replace("%%", "%")
     connection.execute(load("plan_by_keys"), {"local": True})

@@ -1,11 +1,13 @@
 """A connection that is not answered is given up, whatever the network does."""
 
+from contextlib import nullcontext
+
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from pgsupervise.partitions.connection import connect, is_lost
-from pgsupervise.partitions.round_trips import one_round_trip
+from pgsupervise.partitions.round_trips import sent_together
 
 
 def test_a_statement_without_an_answer_is_given_up_and_the_connection_with_it(db: str) -> None:
@@ -34,12 +36,22 @@ def test_a_round_trip_that_fails_does_so_as_a_whole_and_the_connection_serves_on
         connection.execute("CREATE TEMP TABLE written (n int)")
         for n in range(20):  # more often than it takes until a statement is prepared
             failure = pytest.raises(psycopg.errors.DivisionByZero)
-            with failure, one_round_trip(connection):
+            with failure, sent_together(connection):
                 connection.execute("INSERT INTO written VALUES (%s)", [n])
                 connection.execute("SELECT 1 / %s", [n - n])
                 connection.execute("SELECT %s + 1", [n])
-            with one_round_trip(connection):
+            with sent_together(connection):
                 connection.execute("INSERT INTO written VALUES (%s)", [n])
                 answer = connection.execute("SELECT %s + 1", [n])
             assert answer.fetchone() == (n + 1,)
         assert connection.execute("SELECT count(*), max(n) FROM written").fetchone() == (20, 19)
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_what_is_sent_together_is_written_as_a_whole_also_where_the_sender_fails(db: str, committed: bool) -> None:
+    with connect(conninfo_to_dict(db), "test") as connection:
+        connection.execute("CREATE TEMP TABLE written (t text)")
+        with nullcontext() if committed else pytest.raises(psycopg.DataError), sent_together(connection):
+            connection.execute("INSERT INTO written VALUES ('first')")
+            connection.execute("INSERT INTO written VALUES (%s)", ["second" if committed else "nul \0"])
+        assert connection.execute("SELECT count(*) FROM written").fetchone() == (2 if committed else 0,)

@@ -3,7 +3,7 @@
 import select
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -87,7 +87,19 @@ def test_nobody_is_woken_before_the_commit_nor_by_a_rollback(owner: Connection) 
     assert heard(sleep, owner) == []
 
 
-def test_a_scheduled_task_wakes_nobody(owner: Connection) -> None:
+@pytest.mark.parametrize("run_at", [timedelta(seconds=0.3), datetime.now(UTC) - timedelta(days=1)])
+def test_a_task_whose_time_comes_before_the_next_look_wakes_its_owner(
+    owner: Connection, run_at: timedelta | datetime
+) -> None:
+    sleep = Sleep()
+    assert sleep.begin(owner, OWNED)
+    TASK.using(run_at=run_at).enqueue(1, 0)
+    assert heard(sleep, owner) == [MINE]
+    TASK.using(run_at=run_at).enqueue_many([(1, 0)])
+    assert heard(sleep, owner) == [MINE]
+
+
+def test_a_task_that_is_scheduled_for_later_wakes_nobody(owner: Connection) -> None:
     sleep = Sleep()
     assert sleep.begin(owner, OWNED)
     TASK.using(run_at=timedelta(hours=1)).enqueue(1, 0)

@@ -10,6 +10,10 @@ from datetime import timedelta
 from django.db import connection, transaction
 
 from pgsupervise.django_app.tasks import task
+from pgsupervise.supervisor import task_loop
+
+# A test may need a worker that sleeps until it is woken: the looks of itself would hide that nobody has woken it.
+task_loop.ASLEEP_SECONDS = float(os.environ.get("TEST_ASLEEP_SECONDS", task_loop.ASLEEP_SECONDS))
 
 LEDGER = """
 CREATE TABLE IF NOT EXISTS ledger (
@@ -37,6 +41,11 @@ def record(number: int, seconds: float = 0.0) -> None:
     _begin(number)
     time.sleep(seconds)
     _end(number)
+
+
+@task
+def tick() -> None:
+    """Take no time at all."""
 
 
 @task

@@ -2,7 +2,7 @@
 
 from pgsupervise.partitions.rows import ClaimedTask
 from pgsupervise.partitions.tasks import START, Chunk
-from pgsupervise.supervisor.watermarks import SHARE_OF_LOOKS, TRUST_SECONDS, Watermarks
+from pgsupervise.supervisor.watermarks import MOST_TRUST_SECONDS, SHARE_OF_LOOKS, TRUST_SECONDS, Watermarks
 
 CHUNK = Chunk([ClaimedTask(9, 0, 1, "t", "[]", "{}", 1, 5, 0, "")], (0, 9))
 NOTHING = Chunk([], START)
@@ -37,8 +37,11 @@ def test_an_empty_claim_a_new_epoch_and_a_word_from_outside_start_over() -> None
 def test_looks_that_take_long_are_made_less_often() -> None:
     marks = Watermarks()
     marks.claimed(0, 1, START, CHUNK, 100.0)
-    marks.looked([0, 1], 102.0, 0.5)
-    assert marks.behind(0, 1, 102.0 + SHARE_OF_LOOKS * 0.5 - 0.01) == (0, 9)
-    assert marks.behind(0, 1, 102.0 + SHARE_OF_LOOKS * 0.5) == START
+    marks.looked([0, 1], 102.0, 0.1)
+    assert marks.behind(0, 1, 102.0 + SHARE_OF_LOOKS * 0.1 - 0.01) == (0, 9)
+    assert marks.behind(0, 1, 102.0 + SHARE_OF_LOOKS * 0.1) == START
+    marks.claimed(0, 1, START, CHUNK, 110.0)
+    marks.looked([0], 111.0, 60.0)
+    assert marks.behind(0, 1, 111.0 + MOST_TRUST_SECONDS) == START, "one look that was held up is not believed for long"
     marks.looked([0], 120.0, 0.0001)
     assert marks.behind(0, 1, 120.0 + TRUST_SECONDS) == START, "and quick ones once a second again"
