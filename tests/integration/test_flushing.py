@@ -1,6 +1,7 @@
 """Flushing a bucket behind its marks: what commits late is folded before anything there is sealed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -109,6 +110,30 @@ def test_many_chunks_of_both_kinds_end_in_the_same_digests(world: World, monkeyp
     assert world.digests() == [ids[start : start + 6] for start in range(0, 60, 6)]
     states = "SELECT count(*) FROM pgsupervise_delivery WHERE state = 'ACCEPTED' AND finished_at IS NOT NULL"
     assert one(world.connection, states) == 10, "the channel needs no call"
+
+
+@pytest.mark.parametrize("text", ["a NUL \0", "half a pair \ud83d"])
+def test_a_message_that_no_table_can_hold_keeps_nobody_elses(world: World, text: str) -> None:
+    spoilt = add_event(world.connection, NOON)
+    others = [add_event(world.connection, NOON + hour * HOUR) for hour in (2, 4)]
+
+    def rendered(batch: DueBatch) -> list[NewDelivery]:
+        return [
+            NewDelivery("null", {"item_ids": list(batch.item_ids), "text": text if spoilt in batch.item_ids else ""})
+        ]
+
+    flush = Flushing(
+        replace(PROJECT, render=rendered),
+        world.connection,
+        owner=world.owner,
+        bucket=BUCKET,
+        epoch=world.epochs[BUCKET],
+        marks=world.marks,
+    )
+    world.connection.execute("UPDATE pgsupervise_clock SET simulated_at = %s", [NOON + 9 * HOUR])
+    flush.run(due=True, may_go_on=lambda: True)
+    assert world.digests() == [[number] for number in others]
+    assert one(world.connection, "SELECT error <> '' FROM pgsupervise_batch WHERE state <> 'SEALED'")
 
 
 def test_nothing_is_sealed_by_an_owner_that_has_to_stop_before_all_is_folded(
