@@ -15,8 +15,8 @@ from .task_options import TaskOptions
 from .waking import WAKING, wake, waking
 
 T = TypeVar("T")
-NEAR = timedelta(seconds=1.5)
-"""A worker that sleeps looks once a second."""
+NEAR = timedelta(seconds=2.5)
+"""A worker that sleeps looks every two seconds."""
 
 _COLUMNS = "bucket, name, key, args, kwargs, priority, max_attempts"
 _VALUES = "%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s"

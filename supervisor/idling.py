@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-LONGEST_SECONDS = 1.0
+LONGEST_SECONDS = 2.0
 SHARE = 10
 """Nobody minds a wait of a tenth of the time in which nothing came anyway."""
 
 
 class Idling:
-    """Looks less often the longer there has been nothing: a tenth of that time, from `poll` to a second."""
+    """Looks less often the longer there has been nothing: a tenth of that time, from `poll` to two seconds."""
 
     def __init__(self, poll: timedelta, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -25,7 +25,7 @@ LONGEST_CHUNK_SECONDS = 2 * CHUNK_SECONDS
 """What of a chunk is not begun by then is given back."""
 LOOK_SECONDS = 0.1
 """How often buckets that are not being served are looked at while others are."""
-ASLEEP_SECONDS = 1.0
+ASLEEP_SECONDS = 2.0
 """And while asleep: for tasks that were scheduled for now, or written by others than enqueue()."""
 SOONEST_SECONDS = 0.01
 SPINS, SPIN_SECONDS, MOST_LOOKS = 3, 0.002, 20

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -81,7 +82,7 @@ class World:
         self.ran.append(task.id)
         return Done()
 
-    def add(self, count: int, bucket: int = 0, **columns: int) -> list[int]:
+    def add(self, count: int, bucket: int = 0, **columns: Any) -> list[int]:
         return [add_task(self.connection, bucket, **columns) for _ in range(count)]
 
     @property
