@@ -72,11 +72,15 @@ def _ratio_table(collected: Collected) -> Table | None:
     found = list(ratios(collected))
     if not found:
         return None
-    table = Table(title=f"{OURS} beside others: quotients of the medians", title_justify="left")
+    table = Table(
+        title=f"{OURS} beside others: quotients of the medians, and what is promised of it alone", title_justify="left"
+    )
     for column in ("figure", "beside", "times", "goal", ""):
         table.add_column(column, justify="right" if column in ("times", "goal") else "left")
     for ratio in found:
         verdict = "reached" if ratio.reached else "MISSED"
         goal = ratio.goal
-        table.add_row(goal.figure, goal.other, f"{ratio.value:.2f}", f"{goal.at_least:g}", verdict)
+        sign = ">=" if ratio.more_is_better else "<="
+        value = f"{ratio.value:.2f}" if goal.other else f"{ratio.value:,.4g}"
+        table.add_row(goal.figure, goal.other or "(by itself)", value, f"{sign} {goal.limit:,g}", verdict)
     return table

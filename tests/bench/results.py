@@ -32,7 +32,7 @@ def write_results(path: Path, collected: Collected, machine: Mapping[str, str]) 
                 "to": ratio.goal.other,
                 "figure": ratio.goal.figure,
                 "ratio": _rounded(ratio.value),
-                "at_least": ratio.goal.at_least,
+                "limit": ratio.goal.limit,
                 "reached": ratio.reached,
             }
             for ratio in ratios(collected)

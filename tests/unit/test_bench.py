@@ -45,14 +45,22 @@ def test_figures_keep_the_order_in_which_they_were_first_seen() -> None:
 def test_a_ratio_is_the_quotient_of_the_medians() -> None:
     found = collected(drains(OURS, 100, 110, 500), drains("other", 90, 100, 1))
     goals = (Goal("other", 1.2), Goal("other", 1.3), Goal("nobody", 2))
-    assert [(each.goal.at_least, round(each.value, 3), each.reached) for each in ratios(found, goals)] == [
+    assert [(each.goal.limit, round(each.value, 3), each.reached) for each in ratios(found, goals)] == [
         (1.2, 1.222, True),
         (1.3, 1.222, False),
     ]
 
 
+def test_less_is_better_where_a_figure_says_so_and_a_goal_may_stand_alone() -> None:
+    waits = [
+        Sample("peers", who, "pick-up p50", ms, "ms", more_is_better=False) for who, ms in ((OURS, 3), ("other", 2))
+    ]
+    goals = (Goal("other", 1.0, "pick-up p50"), Goal("", 5.0, "pick-up p50"))
+    assert [(each.value, each.reached) for each in ratios(collected(waits), goals)] == [(1.5, False), (3, True)]
+
+
 def test_the_goals_name_peers_that_exist() -> None:
-    assert {goal.other for goal in GOALS} <= {peer.name for peer in PEERS}
+    assert {goal.other for goal in GOALS if goal.other} <= {peer.name for peer in PEERS}
     assert OURS in {peer.name for peer in PEERS}
 
 
@@ -132,7 +140,8 @@ def test_the_results_are_json_with_median_min_max_and_version(tmp_path: Path) ->
     ours = content["figures"][0]
     assert (ours["median"], ours["min"], ours["max"], ours["version"]) == (52_120, 50_000, 53_000, "1.0")
     assert content["ratios"] == [
-        {"to": "pgqueuer", "figure": "drain", "ratio": 2.606, "at_least": 1.7, "reached": True}
+        {"to": "", "figure": "drain", "ratio": 52_120, "limit": 50_000, "reached": True},
+        {"to": "pgqueuer", "figure": "drain", "ratio": 2.606, "limit": 1.7, "reached": True},
     ]
 
 
