@@ -16,6 +16,11 @@ def times(values: Iterable[datetime]) -> str:
     return _braced(map(datetime.isoformat, values))
 
 
+def times_or_null(values: Iterable[datetime | None]) -> str:
+    """Return the array of some aware datetimes, or NULL for None."""
+    return _braced("NULL" if value is None else value.isoformat() for value in values)
+
+
 def texts(values: Iterable[str]) -> str:
     """Return the array of some texts, whatever is in them."""
     return _braced(map(_quoted, values))

@@ -69,6 +69,7 @@ class _Weighed(NamedTuple):
     id: int
     policy: str
     recipient: str
+    tenant: str
     key: str
     opened_at: datetime
     closes_at: datetime
@@ -84,6 +85,7 @@ class _Weighed(NamedTuple):
 class _ItemRow(NamedTuple):
     id: int
     occurred_at: datetime
+    policy: str
     actor: str
     object: str
     data: str
@@ -108,7 +110,7 @@ def _due_batch(bucket: int, batch: _Weighed, rows: list[_ItemRow]) -> DueBatch |
         items = tuple(Item(*row[:-1], data=json.loads(row.data)) for row in rows)
     except (ValueError, RecursionError) as error:  # numbers too long or nesting too deep for Python, not for PostgreSQL
         return UnreadableBatch(batch.id, batch.policy, batch.deliver_at, error)
-    return DueBatch(batch.id, bucket, *batch[1:7], batch.ids or (), items)
+    return DueBatch(batch.id, bucket, *batch[1:8], batch.ids or (), items)
 
 
 def seal_batches(

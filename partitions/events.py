@@ -1,22 +1,22 @@
 """Folding: new events into their batches, set-wise, by the bucket's owner alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import starmap
 from typing import NamedTuple
 from uuid import UUID
 
-from . import arrays
+from . import arrays, persons
 from .connection import Connection, Cursor
 from .errors import LeaseLostError
-from .folding import Fold, FoldedBatch, Key
+from .folding import Fold, FoldedBatch, Key, Known, Rules, key_of
 from .leases import ask_for_lease
 from .marks import START, Marks, Place
 from .round_trips import sent_together
-from .rows import OpenBatch, PendingEvent
+from .rows import OpenBatch, PendingEvent, Person
 from .statements import load
-from .windows import WindowRule
+from .states import Reason
 
 
 class Folded(NamedTuple):
@@ -90,14 +90,30 @@ def unknown_policies(connection: Connection, owner: UUID, policies: Sequence[str
     return [(policy, count) for policy, count in rows]
 
 
+class Folding(NamedTuple):
+    """What is known of the policies whose events are folded, `policies`.
+
+    `hosts` are those whose events go into another one's batches, `reading` those whose windows depend on the events'
+    data, `quiet` the hosts that ask when a key's last event was, `own_left_out` those that leave out what a recipient
+    did itself, and `personal` says that windows depend on who the recipient is.
+    """
+
+    rules: Rules
+    policies: Sequence[str]
+    hosts: Mapping[str, str] = {}
+    reading: Sequence[str] = ()
+    quiet: Collection[str] = ()
+    own_left_out: Sequence[str] = ()
+    personal: bool = False
+
+
 def fold_events(
     connection: Connection,
     *,
     bucket: int,
     owner: UUID,
     epoch: int,
-    rules: Callable[[str], WindowRule],
-    policies: Sequence[str],
+    folding: Folding,
     limit: int = 5000,
     after: Place = START,
 ) -> Folded:
@@ -107,29 +123,36 @@ def fold_events(
     """
     # What is read stays as it is without a lock, for the owner alone changes it, and what is written is fenced: a
     # process that is stopped while it thinks must not keep the lease locked.
-    parameters = {"bucket": bucket, "policies": list(policies), "limit": limit}
+    parameters = {
+        "bucket": bucket,
+        "policies": list(folding.policies),
+        "own_left_out": list(folding.own_left_out),
+        "reading": list(folding.reading),
+        "limit": limit,
+        "after_time": after[0],
+        "after_id": after[1],
+    }
     with sent_together(connection):
         clock_row = connection.execute(load("read_clock"))  # before the events: see Folded.clock
-        pending = connection.execute(
-            load("pending_events"), {**parameters, "after_time": after[0], "after_id": after[1]}
-        )
+        pending = connection.execute(load("pending_events"), parameters)
     events = list(map(PendingEvent._make, pending.fetchall()))
     clock = _clock(clock_row.fetchone())
     if not events:
         return Folded(events, clock, after, None)
-    known, ids = _open_batches(connection, bucket, list(dict.fromkeys(event[1:4] for event in events)))
-    fold = Fold(rules, clock, known)
+    known, ids = _known(connection, bucket, events, folding)
+    fold = Fold(folding.rules, clock, known, folding.hosts)
     for event in events:
         fold.add(event)
     batches = list(fold.touched.values())
     _number(connection, batches, ids)
     with sent_together(connection):
         held = ask_for_lease(connection, bucket, owner, epoch)
-        _write(connection, {"bucket": bucket, "owner": owner, "epoch": epoch}, batches)
+        _write(connection, {"bucket": bucket, "owner": owner, "epoch": epoch}, batches, fold.filtered)
     if not held():
         raise LeaseLostError(bucket, epoch)
     last = events[-1]
-    return Folded(events, clock, (last.occurred_at, last.id), min(batch.deliver_at for batch in batches))
+    earliest = min((batch.deliver_at for batch in batches), default=None)
+    return Folded(events, clock, (last.occurred_at, last.id), earliest)
 
 
 def _clock(row: tuple[datetime] | None) -> datetime:
@@ -138,15 +161,35 @@ def _clock(row: tuple[datetime] | None) -> datetime:
     return row[0]
 
 
-def _open_batches(connection: Connection, bucket: int, keys: Sequence[Key]) -> tuple[list[OpenBatch], list[int]]:
-    """Return the open batches of these keys, and as many new ids in the same round trip."""
-    policies, recipients, wanted = map(arrays.texts, zip(*keys, strict=True))
-    parameters = {"bucket": bucket, "policies": policies, "recipients": recipients, "keys": wanted}
+def _known(
+    connection: Connection, bucket: int, events: Sequence[PendingEvent], folding: Folding
+) -> tuple[Known, list[int]]:
+    """Return what the tables hold about the events' keys, and as many new ids in the same round trip."""
+    hosts = folding.hosts
+    keys = list(dict.fromkeys(key_of(event, hosts) for event in events))
+    asking = [key for key in keys if key[0] in folding.quiet] if folding.quiet else []
     with sent_together(connection):
-        rows = connection.execute(load("open_batches"), parameters)
+        rows = connection.execute(load("open_batches"), _columns_of_keys(bucket, keys))
         # Most keys have no open batch, or one that lives on. Ids that turn out not to be needed are skipped for ever.
         ids = _next_ids(connection, len(keys))
-    return list(starmap(OpenBatch, rows.fetchall())), [id_ for (id_,) in ids.fetchall()]
+        last = connection.execute(load("last_of_keys"), _columns_of_keys(bucket, asking)) if asking else None
+        people = _ask_for_persons(connection, bucket, events) if folding.personal else None
+    last_at = {(policy, whose, tenant, key): at for policy, whose, tenant, key, at in last} if last else {}
+    known = Known(list(starmap(OpenBatch, rows.fetchall())), people() if people else {}, last_at)
+    return known, [id_ for (id_,) in ids.fetchall()]
+
+
+def _ask_for_persons(
+    connection: Connection, bucket: int, events: Sequence[PendingEvent]
+) -> Callable[[], Mapping[str, Person]]:
+    recipients = list(dict.fromkeys(event.recipient for event in events))
+    tenants = list(dict.fromkeys(event.tenant for event in events if event.tenant))
+    return persons.ask_for_persons(connection, bucket, recipients, tenants)
+
+
+def _columns_of_keys(bucket: int, keys: Sequence[Key]) -> dict[str, object]:
+    policies, recipients, tenants, wanted = map(arrays.texts, zip(*keys, strict=True))
+    return {"bucket": bucket, "policies": policies, "recipients": recipients, "tenants": tenants, "keys": wanted}
 
 
 def _next_ids(connection: Connection, count: int) -> Cursor:
@@ -162,14 +205,19 @@ def _number(connection: Connection, batches: Sequence[FoldedBatch], ids: list[in
         batch.id, batch.is_new = id_, True
 
 
-def _write(connection: Connection, lease: dict[str, object], batches: Sequence[FoldedBatch]) -> None:
+def _write(
+    connection: Connection,
+    lease: dict[str, object],
+    batches: Sequence[FoldedBatch],
+    filtered: Sequence[tuple[int, Reason]],
+) -> None:
     known = [batch for batch in batches if not batch.is_new]
     new = [batch for batch in batches if batch.is_new]
     # The old ones first: a key's former batch must be closed before its next one can be open.
     if known:
         connection.execute(load("update_batches"), {**lease, "ids": _ids(known), **_columns(known)})
     if new:
-        policies, recipients, keys = map(arrays.texts, zip(*(batch.key for batch in new), strict=True))
+        policies, recipients, tenants, keys = map(arrays.texts, zip(*(batch.key for batch in new), strict=True))
         connection.execute(
             load("insert_batches"),
             {
@@ -177,14 +225,22 @@ def _write(connection: Connection, lease: dict[str, object], batches: Sequence[F
                 "ids": _ids(new),
                 "policies": policies,
                 "recipients": recipients,
+                "tenants": tenants,
                 "keys": keys,
                 "opened_at": arrays.times(batch.opened_at for batch in new),
                 **_columns(new),
             },
         )
     folded = [(event_id, batch.id) for batch in batches for event_id in batch.event_ids]
-    event_ids, batch_ids = map(arrays.numbers, zip(*folded, strict=True))
-    connection.execute(load("fold_events"), {**lease, "ids": event_ids, "batch_ids": batch_ids})
+    if folded:
+        event_ids, batch_ids = map(arrays.numbers, zip(*folded, strict=True))
+        connection.execute(load("fold_events"), {**lease, "ids": event_ids, "batch_ids": batch_ids})
+    if filtered:
+        columns = {
+            "ids": arrays.numbers(event_id for event_id, _ in filtered),
+            "reasons": arrays.texts(reason for _, reason in filtered),
+        }
+        connection.execute(load("filter_events"), {**lease, **columns})
 
 
 def _ids(batches: Sequence[FoldedBatch]) -> str:
@@ -197,4 +253,5 @@ def _columns(batches: Sequence[FoldedBatch]) -> dict[str, str]:
         "closes_at": arrays.times(batch.closes_at for batch in batches),
         "deliver_at": arrays.times(batch.deliver_at for batch in batches),
         "item_counts": arrays.numbers(batch.item_count for batch in batches),
+        "last_at": arrays.times_or_null(batch.last_at for batch in batches),
     }

@@ -1,15 +1,27 @@
 """Putting events into batches: pure, so that the same events give the same digests on every machine and every day."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from .rows import OpenBatch, PendingEvent
-from .states import BatchState
+from .rows import OpenBatch, PendingEvent, Person
+from .states import BatchState, Reason
 from .windows import WindowRule
 
-Key = tuple[str, str, str]
-"""(policy, recipient, key): at most one batch of a key is open."""
+Key = tuple[str, str, str, str]
+"""(policy, recipient, tenant, key): at most one batch of a key is open."""
+Rules = Callable[[str, Person | None], WindowRule]
+"""The rule of a policy for a recipient."""
+
+
+class Known(NamedTuple):
+    """What the tables hold about the keys and the recipients of some events."""
+
+    batches: Iterable[OpenBatch] = ()
+    persons: Mapping[str, Person] = {}
+    last_at: Mapping[Key, datetime] = {}
+    """When a key's last event occurred, of those whose policy asks for it."""
 
 
 @dataclass(slots=True)
@@ -22,25 +34,42 @@ class FoldedBatch:
     closes_at: datetime
     deliver_at: datetime
     item_count: int
+    last_at: datetime | None = None
+    gone: int = 0
     state: BatchState = BatchState.OPEN
     event_ids: list[int] = field(default_factory=list)
     is_new: bool = False
 
 
 class Fold:
-    """Takes events in order of (occurred_at, id) and keeps what becomes of the batches."""
+    """Takes events in order of (occurred_at, id) and keeps what becomes of the batches.
 
-    def __init__(self, rules: Callable[[str], WindowRule], clock: datetime, open_batches: Iterable[OpenBatch]) -> None:
+    `hosts` says which policy's batch takes the events of a policy, where it is another one's.
+    """
+
+    def __init__(self, rules: Rules, clock: datetime, known: Known, hosts: Mapping[str, str] | None = None) -> None:
         self._rules = rules
         self._clock = clock
+        self._hosts = hosts or {}
+        self._persons = known.persons
+        self._last_at = dict(known.last_at)
         self._open: dict[Key, FoldedBatch] = {}
         self.touched: dict[int, FoldedBatch] = {}
         """By identity, in the order in which they were first touched."""
+        self.filtered: list[tuple[int, Reason]] = []
+        """Events that are in no batch, and why."""
         self._former_due: dict[Key, datetime] = {}
-        for batch in open_batches:
-            key = (batch.policy, batch.recipient, batch.key)
+        for batch in known.batches:
+            key = (batch.policy, batch.recipient, batch.tenant, batch.key)
             self._open[key] = FoldedBatch(
-                batch.id, key, batch.opened_at, batch.closes_at, batch.closes_at, batch.item_count
+                batch.id,
+                key,
+                batch.opened_at,
+                batch.closes_at,
+                batch.closes_at,
+                batch.item_count,
+                batch.last_at,
+                batch.gone,
             )
 
     def add(self, event: PendingEvent) -> None:
@@ -49,34 +78,88 @@ class Fold:
         An event behind the window closes the open batch and opens the next one. An event that is older than the open
         batch joins it: nothing is lost, and nothing is sent twice.
         """
-        event_id, at = event.id, event.occurred_at
-        key = event[1:4]
-        rule = self._rules(key[0])
+        if event.kind == "own":
+            self.filtered.append((event.id, Reason.OWN_ACTION))
+            return
+        key = key_of(event, self._hosts)
+        at = event.occurred_at
         batch = self._open.get(key)
         if batch is not None and at >= batch.closes_at:
             self._close(batch)
             batch = None
+        if event.kind == "flush":
+            self._flush(event, batch)
+            return
+        person = self._persons.get(event.recipient) if self._persons else None
+        rule = self._rules(key[0], person)
         if batch is None:
-            batch = self._opened(key, rule, at)
+            batch = self._opened(key, rule, event, person)
         else:
-            batch.closes_at = rule.closes_at(batch.opened_at, at, batch.closes_at)
-        batch.deliver_at = batch.closes_at
-        batch.item_count += 1
-        batch.event_ids.append(event_id)
-        self.touched[id(batch)] = batch
-        if rule.flush_at is not None and batch.item_count >= rule.flush_at:
-            at_once = min(at, self._clock)
-            # The key's former batch may have been closed by a time that the clock has not reached: stay behind it.
-            batch.deliver_at = max(at_once, self._former_due.get(key, at_once))
-            self._close(batch)
+            batch.closes_at = rule.extends(batch.opened_at, at, batch.closes_at)
+        if batch.state is BatchState.OPEN:
+            batch.deliver_at = batch.closes_at
+        self._take(batch, event)
+        if (
+            rule.flush_at is not None
+            and batch.item_count - batch.gone >= rule.flush_at
+            and batch.state is BatchState.OPEN
+        ):
+            self._close_early(batch, at)
 
-    def _opened(self, key: Key, rule: WindowRule, at: datetime) -> FoldedBatch:
-        closes_at = rule.closes_at(at, at)
+    def _take(self, batch: FoldedBatch, event: PendingEvent) -> None:
+        batch.item_count += 1
+        batch.event_ids.append(event.id)
+        batch.last_at = max(batch.last_at or event.occurred_at, event.occurred_at)
+        self.touched[id(batch)] = batch
+
+    def _opened(self, key: Key, rule: WindowRule, event: PendingEvent, person: Person | None) -> FoldedBatch:
+        at = event.occurred_at
+        closes_at = rule.opens(event, person)
+        if rule.quiet is not None and self._is_quiet(key, at, rule.quiet):
+            return self._alone(key, at)
+        if not rule.leading:
+            return self._new(key, at, closes_at)
+        first = self._alone(key, at)
+        self._new(key, at, closes_at)
+        return first
+
+    def _new(self, key: Key, at: datetime, closes_at: datetime) -> FoldedBatch:
         batch = self._open[key] = FoldedBatch(None, key, at, closes_at, closes_at, 0)
+        self.touched[id(batch)] = batch
         return batch
+
+    def _alone(self, key: Key, at: datetime) -> FoldedBatch:
+        """Return a batch for one event, to be delivered at once."""
+        batch = self._new(key, at, at)
+        self._close_early(batch, at)
+        self._last_at[key] = at
+        return batch
+
+    def _is_quiet(self, key: Key, at: datetime, quiet: timedelta) -> bool:
+        last = self._last_at.get(key)
+        return last is None or at - last > quiet
+
+    def _flush(self, event: PendingEvent, batch: FoldedBatch | None) -> None:
+        self.filtered.append((event.id, Reason.FLUSH))
+        if batch is not None:
+            self._close_early(batch, event.occurred_at)
+
+    def _close_early(self, batch: FoldedBatch, at: datetime) -> None:
+        at_once = min(at, self._clock)
+        # The key's former batch may have been closed by a time that the clock has not reached: stay behind it.
+        batch.deliver_at = max(at_once, self._former_due.get(batch.key, at_once))
+        self._close(batch)
 
     def _close(self, batch: FoldedBatch) -> None:
         batch.state = BatchState.CLOSED
         self.touched[id(batch)] = batch
         self._former_due[batch.key] = batch.deliver_at
+        if batch.last_at is not None:
+            self._last_at[batch.key] = max(batch.last_at, self._last_at.get(batch.key, batch.last_at))
         del self._open[batch.key]
+
+
+def key_of(event: PendingEvent, hosts: Mapping[str, str]) -> Key:
+    """Return the key of the batch that takes an event."""
+    policy, recipient, tenant, key = event[1:5]
+    return (hosts.get(policy, policy), recipient, tenant, key) if hosts else (policy, recipient, tenant, key)

@@ -1,8 +1,8 @@
 """Rows as they come out of the tables."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -38,21 +38,54 @@ class PendingEvent(NamedTuple):
     id: int
     policy: str
     recipient: str
+    tenant: str
     key: str
     occurred_at: datetime
+    kind: str = "event"
+    """A "flush" asks for its key's batch to be closed, and an "own" is the recipient's action that is left out."""
+    data_json: str | None = None
+    """Only where the policy's window depends on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenBatch:
-    """A batch that still takes events."""
+    """A batch that still takes events; `gone` of its `item_count` were retracted or read."""
 
     id: int
     policy: str
     recipient: str
+    tenant: str
     key: str
     opened_at: datetime
     closes_at: datetime
     item_count: int
+    last_at: datetime | None = None
+    gone: int = 0
+
+
+class Preference(NamedTuple):
+    """What a recipient or a tenant wishes, at one level; None where it says nothing."""
+
+    tenant: str
+    policy: str
+    category: str
+    muted: bool | None
+    channels: Sequence[str] | None
+    window: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """What is stored about a recipient, and what the tenants concerned prescribe by default."""
+
+    recipient: str
+    time_zone: str = ""
+    locale: str = ""
+    quiet_from: time | None = None
+    quiet_until: time | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    preferences: Sequence[Preference] = ()
+    tenant_preferences: Sequence[Preference] = ()
 
 
 class Item(NamedTuple):
@@ -60,6 +93,8 @@ class Item(NamedTuple):
 
     id: int
     occurred_at: datetime
+    policy: str
+    """A digest may hold several policies' events."""
     actor: str
     object: str
     data: dict[str, Any]
@@ -76,12 +111,15 @@ class DueBatch:
     bucket: int
     policy: str
     recipient: str
+    tenant: str
     key: str
     opened_at: datetime
     closes_at: datetime
     deliver_at: datetime
     item_ids: Sequence[int]
     items: tuple[Item, ...] = ()
+    person: Person | None = None
+    """None where nothing is stored about the recipient."""
 
 
 class NewDelivery(NamedTuple):

@@ -15,10 +15,27 @@ class TaskState(StrEnum):
 
 
 class EventState(StrEnum):
-    """Whether an event has found its batch."""
+    """Whether an event has found its batch, or why it will be in no digest.
+
+    A FOLDED one is open or sealed with its batch. RETRACTED was taken back by its sender, FILTERED has a reason.
+    """
 
     PENDING = "PENDING"
     FOLDED = "FOLDED"
+    RETRACTED = "RETRACTED"
+    FILTERED = "FILTERED"
+
+
+class Reason(StrEnum):
+    """Why an event is FILTERED, or a batch sealed without a message."""
+
+    FLUSH = "flush"
+    """No event at all: it asked for a flush, and the fold has done it."""
+    OWN_ACTION = "own action"
+    READ = "read"
+    MUTED = "muted"
+    BELOW_MINIMUM = "below minimum"
+    EMPTY = "empty"
 
 
 class BatchState(StrEnum):
@@ -30,13 +47,17 @@ class BatchState(StrEnum):
 
 
 class DeliveryState(StrEnum):
-    """What is known about one message: UNKNOWN means that nobody can tell whether the provider took it."""
+    """What is known about one message: UNKNOWN means that nobody can tell whether the provider took it.
+
+    SKIPPED was not sent, for what its recipient did or wished between the seal and the sending.
+    """
 
     PENDING = "PENDING"
     SENDING = "SENDING"
     ACCEPTED = "ACCEPTED"
     REFUSED = "REFUSED"
     UNKNOWN = "UNKNOWN"
+    SKIPPED = "SKIPPED"
 
 
 class WorkerState(StrEnum):

@@ -13,7 +13,7 @@ from pgsupervise.metrics import recorder
 from pgsupervise.partitions import batches, events
 from pgsupervise.partitions.connection import Connection
 from pgsupervise.partitions.marks import START, Marks
-from pgsupervise.partitions.rows import DueBatch, NewDelivery
+from pgsupervise.partitions.rows import DueBatch, NewDelivery, Person
 from pgsupervise.partitions.windows import WindowRule
 
 from .project import Project
@@ -38,6 +38,7 @@ class Flushing:
         self._bucket, self._owner, self._epoch = bucket, owner, epoch
         self._marks = marks
         self._policies = list(project.policies)
+        self._folding = folding_of(project)
         self._bare = [name for name, policy in project.policies.items() if policy.is_bare]
         self._without_call = [name for name, spec in project.channels.items() if not spec.needs_call]
         self._due = False
@@ -78,8 +79,7 @@ class Flushing:
             bucket=self._bucket,
             owner=self._owner,
             epoch=self._epoch,
-            rules=self._rule,
-            policies=self._policies,
+            folding=self._folding,
             limit=FOLD_CHUNK,
             after=self._marks.folded,
         )
@@ -91,9 +91,6 @@ class Flushing:
         for policy, count in Counter(event.policy for event in new.events).items():
             recorder.events_folded(policy, count)
         return len(new.events) == FOLD_CHUNK
-
-    def _rule(self, policy: str) -> WindowRule:
-        return self._project.policies[policy].rule
 
     def _seal_next(self, clock: datetime) -> bool:
         due = batches.due_batches(
@@ -170,6 +167,25 @@ class Flushing:
                 recorder.deliveries_accepted(channel, amount)
             else:
                 self.made_deliveries = True
+
+
+def folding_of(project: Project) -> events.Folding:
+    """Return what a fold needs to know of the project's policies."""
+    specs = project.policies
+
+    def rule(policy: str, person: Person | None) -> WindowRule:
+        spec = specs[policy]
+        return spec.rule if person is None or spec.personal_rule is None else spec.personal_rule(person)
+
+    return events.Folding(
+        rules=rule,
+        policies=list(specs),
+        hosts={name: spec.host for name, spec in specs.items() if spec.host},
+        reading=[name for name, spec in specs.items() if specs[spec.host or name].reads_data],
+        quiet={name for name, spec in specs.items() if spec.rule.quiet is not None},
+        own_left_out=[name for name, spec in specs.items() if spec.leaves_out_own],
+        personal=any(spec.personal_rule for spec in specs.values()),
+    )
 
 
 class _FoldedAll(NamedTuple):

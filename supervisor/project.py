@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
-from pgsupervise.partitions.rows import ClaimedDelivery, ClaimedTask, DueBatch, NewDelivery
+from pgsupervise.partitions.rows import ClaimedDelivery, ClaimedTask, DueBatch, NewDelivery, Person
 from pgsupervise.partitions.windows import WindowRule
 
 from .outcomes import SendOutcome, TaskOutcome
@@ -52,10 +52,17 @@ class ChannelSpec:
 class PolicySpec:
     """What the flusher needs to know about a policy.
 
-    `resend_unknown` decides about messages of unknown fate. `is_bare`: its digests are made of their items' ids alone.
+    `host`: the policy whose batches take its events, if not its own. `personal_rule` gives the rule for a recipient of
+    whom something is stored; None where all have the same. `reads_data`: its window depends on the events' data.
+    `leaves_out_own`: what a recipient did itself is not told to it. `resend_unknown` decides about messages of unknown
+    fate. `is_bare`: its digests are made of their items' ids alone.
     """
 
     rule: WindowRule
+    host: str = ""
+    personal_rule: Callable[[Person], WindowRule] | None = None
+    reads_data: bool = False
+    leaves_out_own: bool = False
     resend_unknown: bool = True
     is_bare: bool = False
 

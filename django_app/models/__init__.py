@@ -2,7 +2,21 @@
 
 from .inbox import InboxMessage
 from .notification import Batch, Clock, Delivery, Event
+from .preference import Preference, Recipient, TenantPreference
 from .task import FinishedTask, Task
 from .worker import Lease, Worker
 
-__all__ = ["Batch", "Clock", "Delivery", "Event", "FinishedTask", "InboxMessage", "Lease", "Task", "Worker"]
+__all__ = [
+    "Batch",
+    "Clock",
+    "Delivery",
+    "Event",
+    "FinishedTask",
+    "InboxMessage",
+    "Lease",
+    "Preference",
+    "Recipient",
+    "Task",
+    "TenantPreference",
+    "Worker",
+]

@@ -32,17 +32,26 @@ class RecipientColumns(models.Model):
 class Event(RecipientColumns):
     """One thing to tell a recipient. `notify()` writes these and nothing else."""
 
+    tenant = models.CharField(max_length=100, default="", blank=True, db_default="")
     key = models.CharField(max_length=500, default="", blank=True, db_default="", help_text="Batched apart by this.")
     actor = models.CharField(max_length=320, default="", blank=True, db_default="")
     object = models.CharField(max_length=500, default="", blank=True, db_default="")
     data = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()), blank=True)
+    about_type = models.CharField(
+        max_length=200, default="", blank=True, db_default="", help_text="Label of the model of what it is about."
+    )
+    about_id = models.CharField(max_length=200, default="", blank=True, db_default="", help_text="Its primary key.")
+    idempotency_key = models.CharField(max_length=200, default="", blank=True, db_default="")
+    is_flush = models.BooleanField(default=False, db_default=False, help_text="No event: it closes its key's batch.")
     occurred_at = models.DateTimeField(db_default=TransactionNow())
+    read_at = models.DateTimeField(null=True, blank=True)
     state = models.CharField(
-        max_length=7,
+        max_length=9,
         choices=[(state.value, state.value) for state in EventState],
         default=EventState.PENDING,
         db_default=EventState.PENDING.value,
     )
+    reason = models.CharField(max_length=50, default="", blank=True, db_default="", help_text="Why it was left out.")
     batch = models.ForeignKey(
         "Batch", on_delete=models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="events"
     )
@@ -53,7 +62,14 @@ class Event(RecipientColumns):
             models.CheckConstraint(
                 name="pgsupervise_event_state",
                 condition=Q(state=EventState.PENDING, batch__isnull=True)
-                | Q(state=EventState.FOLDED, batch__isnull=False),
+                | Q(state=EventState.FOLDED, batch__isnull=False)
+                | Q(state=EventState.RETRACTED)
+                | (Q(state=EventState.FILTERED) & ~Q(reason="")),
+            ),
+            models.UniqueConstraint(
+                fields=["bucket", "recipient", "policy", "idempotency_key"],
+                name="pgsupervise_event_idempotency",
+                condition=~Q(idempotency_key=""),
             ),
             models.CheckConstraint(
                 name="pgsupervise_event_occurred_at", condition=Q(occurred_at__range=(EARLIEST, LATEST))
@@ -64,6 +80,19 @@ class Event(RecipientColumns):
                 "bucket", "occurred_at", "id", name="pgsupervise_event_pending", condition=Q(state=EventState.PENDING)
             ),
             models.Index("batch_id", name="pgsupervise_event_batch", condition=Q(batch__isnull=False)),
+            models.Index(
+                "batch_id",
+                name="pgsupervise_event_gone",
+                condition=Q(batch__isnull=False, state__in=[EventState.RETRACTED, EventState.FILTERED]),
+            ),
+            models.Index("about_type", "about_id", name="pgsupervise_event_about", condition=~Q(about_type="")),
+            models.Index(
+                "bucket",
+                "recipient",
+                "id",
+                name="pgsupervise_event_left_out",
+                condition=Q(state__in=[EventState.RETRACTED, EventState.FILTERED]),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -73,12 +102,17 @@ class Event(RecipientColumns):
 class Batch(RecipientColumns):
     """The open events of one (policy, recipient, key), and later what became of them."""
 
+    tenant = models.CharField(max_length=100, default="", db_default="")
     key = models.CharField(max_length=500, default="", db_default="")
     state = models.CharField(max_length=6, choices=[(state.value, state.value) for state in BatchState])
     opened_at = models.DateTimeField(help_text="When its first event occurred.")
     closes_at = models.DateTimeField(help_text="It takes events that occurred before this.")
     deliver_at = models.DateTimeField(help_text="It is sealed when the event clock reaches this.")
-    item_count = models.PositiveIntegerField()
+    item_count = models.PositiveIntegerField(help_text="Those that were taken back later are counted, too.")
+    last_at = models.DateTimeField(null=True, help_text="When its last event occurred.")
+    reason = models.CharField(
+        max_length=50, default="", db_default="", help_text="Why it was sealed without a message."
+    )
     sealed_at = models.DateTimeField(null=True)
     error = models.TextField(default="", db_default="", help_text="Why it could not be rendered.")
 
@@ -87,7 +121,7 @@ class Batch(RecipientColumns):
         constraints = [
             *RecipientColumns.Meta.constraints,
             models.UniqueConstraint(
-                fields=["bucket", "policy", "recipient", "key"],
+                fields=["bucket", "policy", "recipient", "tenant", "key"],
                 name="pgsupervise_batch_one_open",
                 condition=Q(state=BatchState.OPEN),
             ),

@@ -1,13 +1,14 @@
 -- The batches that a fold opened; some of them it closed again.
 INSERT INTO pgsupervise_batch
-    (id, bucket, policy, recipient, key, state, opened_at, closes_at, deliver_at, item_count)
-SELECT new.id, %(bucket)s, new.policy, new.recipient, new.key, new.state, new.opened_at, new.closes_at, new.deliver_at,
-    new.item_count
+    (id, bucket, policy, recipient, tenant, key, state, opened_at, closes_at, deliver_at, item_count, last_at)
+SELECT new.id, %(bucket)s, new.policy, new.recipient, new.tenant, new.key, new.state, new.opened_at, new.closes_at,
+    new.deliver_at, new.item_count, new.last_at
 FROM unnest(
-        %(ids)s::bigint[], %(policies)s::text[], %(recipients)s::text[], %(keys)s::text[], %(states)s::text[],
+        %(ids)s::bigint[], %(policies)s::text[], %(recipients)s::text[], %(tenants)s::text[], %(keys)s::text[],
+        %(states)s::text[],
         %(opened_at)s::timestamptz[], %(closes_at)s::timestamptz[], %(deliver_at)s::timestamptz[],
-        %(item_counts)s::int[]
-    ) AS new (id, policy, recipient, key, state, opened_at, closes_at, deliver_at, item_count)
+        %(item_counts)s::int[], %(last_at)s::timestamptz[]
+    ) AS new (id, policy, recipient, tenant, key, state, opened_at, closes_at, deliver_at, item_count, last_at)
 WHERE EXISTS (
     SELECT FROM pgsupervise_lease l
     WHERE l.bucket = %(bucket)s AND l.owner_id = %(owner)s AND l.epoch = %(epoch)s

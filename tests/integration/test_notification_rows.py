@@ -13,6 +13,7 @@ from pgsupervise.partitions import arrays, batches, deliveries, events, leases, 
 from pgsupervise.partitions.buckets import bucket_of
 from pgsupervise.partitions.deliveries import DeliveryClaim, SentDelivery
 from pgsupervise.partitions.errors import LeaseLostError
+from pgsupervise.partitions.events import Folding
 from pgsupervise.partitions.marks import Marks
 from pgsupervise.partitions.rows import ClaimedDelivery, DueBatch, Item, NewDelivery
 from pgsupervise.partitions.states import DeliveryState
@@ -42,8 +43,7 @@ def fold(connection: psycopg.Connection, owner: UUID, epoch: int, limit: int = 1
         bucket=BUCKET,
         owner=owner,
         epoch=epoch,
-        rules=lambda policy: RULE,
-        policies=["p"],
+        folding=Folding(lambda policy, person: RULE, ["p"]),
         limit=limit,
     )
     return [event.id for event in folded.events]
@@ -184,7 +184,7 @@ def test_a_due_batch_has_its_items_as_they_were_stored(connect: Connect) -> None
     assert (due.bucket, due.policy, due.recipient, due.key) == (BUCKET, "p", ADA, "")
     assert (due.opened_at, due.closes_at) == (NOON, NOON + HOUR)
     data = {"k": [1.5, None, "ü"]}
-    assert due.items == (Item(first, NOON, "a", "ö", data), Item(second, NOON + HOUR / 4, "a", "ö", data))
+    assert due.items == (Item(first, NOON, "p", "a", "ö", data), Item(second, NOON + HOUR / 4, "p", "a", "ö", data))
 
 
 def test_a_batch_beyond_any_measure_stops_no_other(connect: Connect) -> None:

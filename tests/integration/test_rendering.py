@@ -47,11 +47,11 @@ def policies() -> Iterator[None]:
 
 
 def batch(*items: Item, policy: str = "notes", recipient: str = "ann@example.com", key: str = "") -> DueBatch:
-    return DueBatch(1, 2, policy, recipient, key, NOON, NOON, NOON, [item.id for item in items], items)
+    return DueBatch(1, 2, policy, recipient, "", key, NOON, NOON, NOON, [item.id for item in items], items)
 
 
 def item(number: int, actor: str = "Bob", object_: str = "Trip", **data: Any) -> Item:
-    return Item(number, NOON + timedelta(minutes=number), actor, object_, data)
+    return Item(number, NOON + timedelta(minutes=number), "comments", actor, object_, data)
 
 
 def payload(due: DueBatch) -> dict[str, Any]:

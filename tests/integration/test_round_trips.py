@@ -66,7 +66,11 @@ def test_a_chunk_takes_as_many_round_trips_as_it_has_questions(connect: Connect)
         add_event(connection, NOON + timedelta(minutes=minute))
 
     with traffic(connection) as seen:
-        folded = events.fold_events(connection, **at, rules=lambda _: RULE, policies=["p"])
+        folded = events.fold_events(
+            connection,
+            **at,
+            folding=events.Folding(lambda policy, person: RULE, ["p"]),
+        )
     assert len(folded.events) == 50
     assert (seen.statements, seen.waits) == (13, 3), "fold: what is new, where it belongs, written down"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pgsupervise.partitions.folding import Fold, FoldedBatch
+from pgsupervise.partitions.folding import Fold, FoldedBatch, Known
 from pgsupervise.partitions.rows import OpenBatch, PendingEvent
 from pgsupervise.partitions.states import BatchState
 from pgsupervise.partitions.windows import WindowRule
@@ -21,7 +21,7 @@ FIXED = WindowRule(window=HOUR)
 
 
 def event(number: int, at: datetime, recipient: str = "ada", key: str = "") -> PendingEvent:
-    return PendingEvent(number, "comments", recipient, key, at)
+    return PendingEvent(number, "comments", recipient, "", key, at)
 
 
 @functools.cache
@@ -32,14 +32,14 @@ def activity() -> list[tuple[datetime, str, str]]:
 
 
 def folded(rule: WindowRule, events: list[PendingEvent], *open_batches: OpenBatch) -> list[FoldedBatch]:
-    fold = Fold(lambda policy: rule, NOON + DAY, open_batches)
+    fold = Fold(lambda policy, person: rule, NOON + DAY, Known(open_batches))
     for one in events:
         fold.add(one)
     return list(fold.touched.values())
 
 
 def fingerprint(batches: list[FoldedBatch], *, by_object: bool) -> tuple[int, str]:
-    lines = sorted(f"{batch.key[1]}{'|' + batch.key[2] if by_object else ''}#{batch.item_count}" for batch in batches)
+    lines = sorted(f"{batch.key[1]}{'|' + batch.key[3] if by_object else ''}#{batch.item_count}" for batch in batches)
     return len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
@@ -75,20 +75,20 @@ def test_an_event_at_the_very_end_of_the_window_opens_the_next_batch() -> None:
 
 
 def test_a_batch_that_was_open_before_the_fold_goes_on() -> None:
-    before = OpenBatch(7, "comments", "ada", "", NOON, NOON + HOUR, 3)
+    before = OpenBatch(7, "comments", "ada", "", "", NOON, NOON + HOUR, 3)
     (batch,) = folded(FIXED, [event(9, NOON + MINUTE)], before)
     assert (batch.id, batch.item_count, batch.event_ids) == (7, 4, [9])
 
 
 def test_an_event_behind_the_window_closes_a_batch_it_does_not_join() -> None:
-    before = OpenBatch(7, "comments", "ada", "", NOON, NOON + HOUR, 3)
+    before = OpenBatch(7, "comments", "ada", "", "", NOON, NOON + HOUR, 3)
     old, new = folded(FIXED, [event(9, NOON + 2 * HOUR)], before)
     assert (old.id, old.state, old.event_ids, old.item_count) == (7, BatchState.CLOSED, [], 3)
     assert (new.id, new.event_ids) == (None, [9])
 
 
 def test_an_event_older_than_the_open_batch_joins_it() -> None:
-    before = OpenBatch(7, "comments", "ada", "", NOON, NOON + HOUR, 1)
+    before = OpenBatch(7, "comments", "ada", "", "", NOON, NOON + HOUR, 1)
     (batch,) = folded(FIXED, [event(9, NOON - DAY)], before)
     assert (batch.id, batch.closes_at, batch.event_ids) == (7, NOON + HOUR, [9])
 

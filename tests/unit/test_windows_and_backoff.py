@@ -6,31 +6,36 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pgsupervise.partitions.backoff import SEND_RETRY, TASK_RETRY, Backoff
+from pgsupervise.partitions.rows import PendingEvent
 from pgsupervise.partitions.windows import WindowRule
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
+def event(at: datetime) -> PendingEvent:
+    return PendingEvent(1, "comments", "ada", "", "", at)
+
+
 def test_a_fixed_window_is_set_by_the_opener_alone() -> None:
     rule = WindowRule(window=HOUR)
-    end = rule.closes_at(NOON, NOON)
+    end = rule.opens(event(NOON))
     assert end == NOON + HOUR
-    assert rule.closes_at(NOON, NOON + HOUR / 2, end) == end
+    assert rule.extends(NOON, NOON + HOUR / 2, end) == end
 
 
 def test_a_sliding_window_moves_with_each_event_up_to_its_cap() -> None:
     rule = WindowRule(window=HOUR, sliding_max=2 * HOUR)
-    end = rule.closes_at(NOON, NOON)
+    end = rule.opens(event(NOON))
     assert end == NOON + HOUR
-    end = rule.closes_at(NOON, NOON + HOUR / 2, end)
+    end = rule.extends(NOON, NOON + HOUR / 2, end)
     assert end == NOON + HOUR * 1.5
-    assert rule.closes_at(NOON, NOON + HOUR * 1.4, end) == NOON + 2 * HOUR
+    assert rule.extends(NOON, NOON + HOUR * 1.4, end) == NOON + 2 * HOUR
 
 
 def test_a_late_event_never_shortens_a_sliding_window() -> None:
     rule = WindowRule(window=HOUR, sliding_max=DAY)
-    assert rule.closes_at(NOON, NOON - DAY, NOON + HOUR) == NOON + HOUR
+    assert rule.extends(NOON, NOON - DAY, NOON + HOUR) == NOON + HOUR
 
 
 @pytest.mark.parametrize(

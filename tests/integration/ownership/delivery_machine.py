@@ -14,6 +14,7 @@ from pgsupervise.partitions import batches, deliveries, events, reclaim
 from pgsupervise.partitions.buckets import bucket_of
 from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.errors import LeaseLostError
+from pgsupervise.partitions.events import Folding
 from pgsupervise.partitions.rows import DueBatch, NewDelivery
 from pgsupervise.partitions.states import DeliveryState
 from pgsupervise.partitions.windows import WindowRule
@@ -133,8 +134,7 @@ class DeliveryMachine(LeaseMachine):
                 bucket=bucket,
                 owner=process.id,
                 epoch=epoch,
-                rules=lambda _: RULE,
-                policies=["p"],
+                folding=Folding(lambda policy, person: RULE, ["p"]),
                 limit=limit,
             )
             # With nothing to fold nothing is written, and the fence is not asked.

@@ -1,0 +1,5 @@
+-- What recipients wish, at every level at which they have said something.
+SELECT p.recipient, p.tenant, p.policy, p.category, p.muted, p.channels::text, p."window"::text
+FROM unnest(%(recipients)s::text[]) AS wanted (recipient)
+JOIN pgsupervise_preference p ON p.recipient = wanted.recipient
+WHERE p.bucket = %(bucket)s
