@@ -15,7 +15,7 @@ from django.core import checks
 from django.db import connections, router
 from psycopg import pq
 
-from pgsupervise.supervisor.project import PolicySpec, Project
+from pgsupervise.supervisor.project import Project
 
 from .texts import one_line
 
@@ -35,26 +35,19 @@ def load(settings_module: str | None) -> Project:
     """
     _set_up(settings_module or os.environ.get(ENVIRONMENT_VARIABLE, ""))
     from . import channels, policies, rendering, task_runner  # they import models, which need Django set up
+    from .policy_specs import spec_of
 
-    policy_specs = {
-        name: PolicySpec(
-            rule=policy.rule(),
-            resend_unknown=policy.on_unknown == "resend",
-            is_bare=not channels.takes(policy.channel),
-        )
-        for name, policy in policies.registry.items()
-    }
     project = Project(
         conninfo=conninfo(),
         tasks=task_runner.task_specs(),
         run_task=task_runner.run_task,
-        policies=policy_specs,
+        policies={name: spec_of(policy) for name, policy in policies.registry.items()},
         render=rendering.render,
         channels=channels.known(),
         longest_send=longest_send(),
         close_connections=connections.close_all,
     )
-    _let_go()
+    let_go()
     return project
 
 
@@ -68,17 +61,21 @@ def longest_send() -> timedelta:
 def problems() -> list[str]:
     """Return every fault of the loaded project's configuration, one line each with its cure. Call `load` first."""
     from . import channels, policies, readiness, settings
+    from .policy_problems import host_problems
     from .rendering import template_problems
 
     found = [*_check_problems(), *settings.problems()]
+    found.extend(host_problems(policies.registry))
     for policy in policies.registry.values():
+        if policy.digest is not None:
+            continue
         if policy.channel not in channels.known():
             names = ", ".join(channels.known())
             found.append(f"policy {policy.name!r}: there is no channel {policy.channel!r}: use one of {names}")
         found.extend(template_problems(policy))
     found.extend(_sendgrid_problems())
     found.extend(readiness.database_problems(conninfo()))
-    _let_go()
+    let_go()
     return found
 
 
@@ -160,7 +157,7 @@ def _check_problems() -> list[str]:
     return [one_line(str(message)) for message in messages if message.is_serious() and not message.is_silenced()]
 
 
-def _let_go() -> None:
+def let_go() -> None:
     """Close the connections and the pools, whose threads and sockets a fork must not inherit."""
     for connection in connections.all(initialized_only=True):
         connection.close()

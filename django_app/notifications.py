@@ -91,7 +91,7 @@ def _row(policy: Policy, event: Notification, now: str | None = None) -> tuple[A
         check_aware(occurred_at, "occurred_at", "None for now")
         if not EARLIEST <= occurred_at <= LATEST:
             raise ValueError(f"occurred_at is {occurred_at.isoformat()}: it must lie in the years 1900 to 2199")
-    key = object_ if policy.key == "object" else ""
+    key = policy.key_of(event)
     # As text: psycopg writes a datetime in Python, which in bulk costs as much as the rest of the row.
     at = occurred_at.isoformat() if occurred_at else now
     return bucket_of(recipient), policy.name, recipient, key, actor, object_, _json(data), at

@@ -7,95 +7,109 @@ A project registers them in its apps' `notifications` modules:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from pgsupervise.partitions.windows import WindowRule
 
-from .texts import check_text, shorten
+from .dated_windows import Before, FromProperty, Until
+from .keys import Key, reader
+from .texts import shorten
+from .windows import Calendar, Fixed, Sliding, Window
 
-MAX_NAME = 100
-MAX_CHANNEL = 50
-Key = Literal["recipient", "object"]
+if TYPE_CHECKING:
+    from .notifications import Notification
+
+__all__ = [
+    "Before",
+    "Calendar",
+    "Fixed",
+    "FromProperty",
+    "Policy",
+    "PolicyError",
+    "Sliding",
+    "Until",
+    "register",
+    "registered",
+    "registry",
+]
+
 OnUnknown = Literal["resend", "hold"]
+CHANNEL, TEMPLATE = "inbox", "pgsupervise/digest"
 
 
 class PolicyError(ValueError):
     """A policy is faulty or not known; the message names it, and the cure."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fixed:
-    """A batch takes the events of `[first, first + length)`."""
-
-    length: timedelta
-
-    def rule(self, flush_at: int | None) -> WindowRule:
-        """Return the rule by which the workers close the batch."""
-        return WindowRule(window=self.length, flush_at=flush_at)
-
-
-@dataclass(frozen=True, slots=True)
-class Sliding:
-    """Each event moves the end of its batch to `min(event + length, first + max)`."""
-
-    length: timedelta
-    max: timedelta = field(kw_only=True)
-
-    def rule(self, flush_at: int | None) -> WindowRule:
-        """Return the rule by which the workers close the batch."""
-        return WindowRule(window=self.length, sliding_max=self.max, flush_at=flush_at)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """How events become messages.
 
-    `window`: `Fixed(...)`, `Sliding(...)` or a timedelta, which is a fixed window. `flush_at` events close a batch at
-    once. `key`: one batch for a recipient, or one for each object of a recipient. `template`: the folder of
-    subject.txt, body.txt and body.html. `address` turns a recipient into the channel's address; without it they are
-    the same. `on_unknown`: a message that may or may not have gone out is sent again, or held for a person to decide.
+    `window`: `Fixed`, `Sliding`, `Calendar`, `Until`, `Before`, `FromProperty`, or a timedelta, which is a fixed
+    window. `personal_window`: a recipient's own wish goes before it. `flush_at` events close a batch at once.
+    `leading`: the event that would open a batch goes at once and by itself, and what follows in its window is batched.
+    `quiet`: an event goes at once if the last one with its key is longer ago than that. `minimum`: a batch of fewer
+    items is sealed without a message.
+
+    `key`: what has a digest of its own, see `keys`. `digest`: the policy whose digests take these events, which then
+    decides about window, channel and template. `category`: what recipients may wish something for, beside policies.
+    `leaves_out_own`: a recipient is not told what it did itself (where actor and recipient are the same text).
+
+    `template`: the folder of subject.txt, body.txt and body.html. `address` turns a recipient into the channel's
+    address; without it they are the same. `on_unknown`: a message that may or may not have gone out is sent again, or
+    held for a person to decide.
     """
 
     name: str
-    window: timedelta | Fixed | Sliding
+    window: timedelta | Window | None = None
+    personal_window: bool = True
     flush_at: int | None = None
-    key: Key = "recipient"
-    channel: str = "inbox"
-    template: str = "pgsupervise/digest"
+    leading: bool = False
+    quiet: timedelta | None = None
+    minimum: int = 1
+    key: Key | None = None
+    digest: str | None = None
+    category: str = ""
+    leaves_out_own: bool = False
+    channel: str = CHANNEL
+    template: str = TEMPLATE
     address: Callable[[str], str] | None = None
     on_unknown: OnUnknown = "resend"
 
+    @property
+    def host(self) -> "Policy":
+        """The policy whose digests take this one's events: itself, or the one that `digest` names where there is it."""
+        return _registry.get(self.digest, self) if self.digest else self
+
     def rule(self) -> WindowRule:
-        """Return the rule by which the workers close this policy's batches."""
-        window = Fixed(self.window) if isinstance(self.window, timedelta) else self.window
-        return window.rule(self.flush_at)
+        """Return the rule by which the workers close the batches that take this policy's events."""
+        host = self.host
+        rule = host.declared_window.rule(host.name)
+        return replace(rule, flush_at=host.flush_at, leading=host.leading, quiet=host.quiet)
+
+    @property
+    def declared_window(self) -> Window:
+        """The window of a policy that has one; a day where it has none."""
+        if self.window is None:
+            return Fixed(timedelta(days=1))
+        return Fixed(self.window) if isinstance(self.window, timedelta) else self.window
+
+    def key_of(self, event: "Notification") -> str:
+        """Return the key of an event: its own key's, or its host's where it declares none.
+
+        Raises TypeError or ValueError where a function gave no text of at most 500 characters, and what that raises.
+        """
+        key = self.host.key if self.key is None else self.key
+        return "" if key is None else reader(key)(event)
 
     def problems(self) -> list[str]:
         """Return every fault of the policy, each with its cure; an empty list when there is none."""
-        found = [
-            *_text_problems(self.name, "name", MAX_NAME),
-            *_text_problems(self.channel, "channel", MAX_CHANNEL),
-            *_text_problems(self.template, "template", 200),
-            *_choice_problems(self.key, "key", get_args(Key)),
-            *_choice_problems(self.on_unknown, "on_unknown", get_args(OnUnknown)),
-            *self._window_problems(),
-        ]
-        address: object = self.address
-        if address is not None and not callable(address):
-            found.append(f"address is {shorten(address)}: it must be a function of the recipient, or None")
-        return found
+        from .policy_problems import problems_of
 
-    def _window_problems(self) -> list[str]:
-        try:
-            return self.rule().problems()
-        except (TypeError, AttributeError):
-            return [
-                f"window is {shorten(self.window)} and flush_at {shorten(self.flush_at)}: give a timedelta, "
-                "Fixed(timedelta) or Sliding(timedelta, max=timedelta), and an int or None"
-            ]
+        return problems_of(self)
 
 
 _registry: dict[str, Policy] = {}
@@ -126,15 +140,3 @@ def registered(policy: Policy | str) -> Policy:
             f"or use one of these: {names}"
         )
     return known
-
-
-def _text_problems(value: object, what: str, limit: int) -> list[str]:
-    try:
-        check_text(value, what, limit, required=True)
-    except (TypeError, ValueError) as error:
-        return [str(error)]
-    return []
-
-
-def _choice_problems(value: object, what: str, allowed: tuple[str, ...]) -> list[str]:
-    return [] if value in allowed else [f"{what} is {shorten(value)}: it must be one of {', '.join(allowed)}"]

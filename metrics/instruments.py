@@ -22,6 +22,7 @@ Write = Literal["finish", "release", "flush", "delivery", "beat"]
 Claim = Literal["task", "delivery"]
 Cause = Literal["exit", "silence", "lost_reply"]
 LeaseChange = Literal["acquired", "released", "lost"]
+Unusable = Literal["missing", "bad", "zone", "wish"]
 
 # Beyond this many, a metric's new label values are counted as "other": a label that somebody fills with ids by
 # mistake must not fill the disk and the memory of Prometheus.
@@ -69,6 +70,9 @@ class Instruments:
         self.tasks_claimed = self._counter("tasks_claimed", "Tasks taken from the table to be run")
         self.tasks_unknown = self._counter("tasks_unknown", "Tasks seen whose name this project does not register")
         self.events_folded = self._counter("events_folded", "Events put into their batches", "policy")
+        self.window_fallbacks = self._counter(
+            "window_fallbacks", "Windows made without what an event or a recipient should have said", "policy", "reason"
+        )
         self.batches_sealed = self._counter("batches_sealed", "Batches closed and frozen for sending", "policy")
         self.digest_items = ChunkHistogram(
             "pgsupervise_digest_items", "Items of a sealed batch", buckets=DIGEST_ITEMS, registry=self.registry

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .instruments import Cause, Claim, LeaseChange, SendEnd, TaskEnd, Write, current
+from .instruments import Cause, Claim, LeaseChange, SendEnd, TaskEnd, Unusable, Write, current
 
 
 def task_finished(name: str, outcome: TaskEnd, seconds: float) -> None:
@@ -43,6 +43,12 @@ def events_folded(policy: str, amount: int) -> None:
     """Count events that found their batch."""
     made = current()
     made.child(made.events_folded, policy).inc(amount)
+
+
+def window_fell_back(policy: str, reason: Unusable) -> None:
+    """Count a batch whose window is the fallback: a value, a time zone or a wish was missing or bad."""
+    made = current()
+    made.child(made.window_fallbacks, policy, reason).inc()
 
 
 def batches_sealed(policy: str, items: Sequence[int]) -> None:

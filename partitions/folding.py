@@ -11,8 +11,8 @@ from .windows import WindowRule
 
 Key = tuple[str, str, str, str]
 """(policy, recipient, tenant, key): at most one batch of a key is open."""
-Rules = Callable[[str, Person | None], WindowRule]
-"""The rule of a policy for a recipient."""
+Rules = Callable[[Key, Person | None], WindowRule]
+"""The rule of a key; with what is stored about its recipient, if anything is."""
 
 
 class Known(NamedTuple):
@@ -52,6 +52,7 @@ class Fold:
         self._clock = clock
         self._hosts = hosts or {}
         self._persons = known.persons
+        self._personal: dict[Key, WindowRule] = {}
         self._last_at = dict(known.last_at)
         self._open: dict[Key, FoldedBatch] = {}
         self.touched: dict[int, FoldedBatch] = {}
@@ -91,7 +92,7 @@ class Fold:
             self._flush(event, batch)
             return
         person = self._persons.get(event.recipient) if self._persons else None
-        rule = self._rules(key[0], person)
+        rule = self._rules(key, None) if person is None else self._personal_rule(key, person)
         if batch is None:
             batch = self._opened(key, rule, event, person)
         else:
@@ -105,6 +106,13 @@ class Fold:
             and batch.state is BatchState.OPEN
         ):
             self._close_early(batch, at)
+
+    def _personal_rule(self, key: Key, person: Person) -> WindowRule:
+        """Return the rule for a person, found out once: wishes have many levels."""
+        rule = self._personal.get(key)
+        if rule is None:
+            rule = self._personal[key] = self._rules(key, person)
+        return rule
 
     def _take(self, batch: FoldedBatch, event: PendingEvent) -> None:
         batch.item_count += 1

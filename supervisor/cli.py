@@ -18,7 +18,10 @@ from .start import examine, start, tell
 COMPOSITION_ROOT = "pgsupervise.django_app.composition"
 """Where the Django side is put together. Loaded by name: nothing in this package imports Django."""
 
-COMMANDS = {"replay": "pgsupervise.django_app.replay.command"}
+COMMANDS = {
+    "flush": "pgsupervise.django_app.flush_command",
+    "replay": "pgsupervise.django_app.replay.command",
+}
 """Commands of the Django side: module with an attribute of the command's name."""
 
 

@@ -12,6 +12,7 @@ import psycopg
 from pgsupervise.metrics import recorder
 from pgsupervise.partitions import batches, events
 from pgsupervise.partitions.connection import Connection
+from pgsupervise.partitions.folding import Key
 from pgsupervise.partitions.marks import START, Marks
 from pgsupervise.partitions.rows import DueBatch, NewDelivery, Person
 from pgsupervise.partitions.windows import WindowRule
@@ -88,7 +89,7 @@ class Flushing:
             # A late event may have opened a batch whose time came before that of others that are sealed.
             self._marks.sealed = min(self._marks.sealed, (new.earliest, 0))
             self._due = self._due or new.earliest <= new.clock
-        for policy, count in Counter(event.policy for event in new.events).items():
+        for policy, count in Counter(event.policy for event in new.events if event.kind == "event").items():
             recorder.events_folded(policy, count)
         return len(new.events) == FOLD_CHUNK
 
@@ -173,9 +174,9 @@ def folding_of(project: Project) -> events.Folding:
     """Return what a fold needs to know of the project's policies."""
     specs = project.policies
 
-    def rule(policy: str, person: Person | None) -> WindowRule:
-        spec = specs[policy]
-        return spec.rule if person is None or spec.personal_rule is None else spec.personal_rule(person)
+    def rule(key: Key, person: Person | None) -> WindowRule:
+        spec = specs[key[0]]
+        return spec.rule if person is None or spec.personal_rule is None else spec.personal_rule(person, key[2])
 
     return events.Folding(
         rules=rule,

@@ -52,16 +52,18 @@ class ChannelSpec:
 class PolicySpec:
     """What the flusher needs to know about a policy.
 
-    `host`: the policy whose batches take its events, if not its own. `personal_rule` gives the rule for a recipient of
-    whom something is stored; None where all have the same. `reads_data`: its window depends on the events' data.
+    `host`: the policy whose batches take its events, if not its own. `personal_rule` gives the rule for a tenant's
+    recipient of whom something is stored; None where all have the same. `reads_data`: its window depends on the events'
+    data. `minimum`: a batch of fewer items is sealed without a message.
     `leaves_out_own`: what a recipient did itself is not told to it. `resend_unknown` decides about messages of unknown
     fate. `is_bare`: its digests are made of their items' ids alone.
     """
 
     rule: WindowRule
     host: str = ""
-    personal_rule: Callable[[Person], WindowRule] | None = None
+    personal_rule: Callable[[Person, str], WindowRule] | None = None
     reads_data: bool = False
+    minimum: int = 1
     leaves_out_own: bool = False
     resend_unknown: bool = True
     is_bare: bool = False

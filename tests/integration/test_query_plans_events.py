@@ -17,9 +17,17 @@ OWNER = UUID(int=7)
 RECIPIENT = "ada@example.com"
 BUCKET = bucket_of(RECIPIENT)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-LARGE = {"pgsupervise_event", "pgsupervise_batch", "pgsupervise_delivery"}
+LARGE = {
+    "pgsupervise_event",
+    "pgsupervise_batch",
+    "pgsupervise_delivery",
+    "pgsupervise_recipient",
+    "pgsupervise_preference",
+    "pgsupervise_tenantpreference",
+}
 
-# A bucket with a long history and a backlog, among others: half of all rows are one recipient's.
+# A bucket with a long history and a backlog, among others: half of all rows are one recipient's. Each tenth of the
+# events that were folded was retracted since.
 FILL = """
 CREATE TEMPORARY TABLE whom ON COMMIT DROP AS
 SELECT i, r AS recipient, get_byte(sha256(convert_to(r, 'UTF8')), 0) AS bucket
@@ -31,7 +39,8 @@ SELECT i, bucket, 'p', recipient, i, CASE WHEN i % 10 < 8 THEN 'SEALED' ELSE 'OP
     %(now)s::timestamptz + i % 50 * interval '1 minute', 2, CASE WHEN i % 10 < 8 THEN now() END
 FROM whom;
 INSERT INTO pgsupervise_event (id, bucket, policy, recipient, key, state, batch_id, occurred_at)
-SELECT 20000 * n + i, bucket, 'p', recipient, i, CASE WHEN n < 2 THEN 'FOLDED' ELSE 'PENDING' END,
+SELECT 20000 * n + i, bucket, 'p', recipient, i,
+    CASE WHEN n = 2 THEN 'PENDING' WHEN i % 10 = 1 THEN 'RETRACTED' ELSE 'FOLDED' END,
     CASE WHEN n < 2 THEN i END, %(now)s::timestamptz + i * interval '1 second'
 FROM whom, generate_series(0, 2) n;
 INSERT INTO pgsupervise_delivery (id, bucket, batch_id, policy, recipient, channel, payload, state, claimed_by)
@@ -39,9 +48,15 @@ SELECT i, bucket, i, 'p', recipient, 'sendgrid', '{}',
     CASE WHEN i % 10 < 8 THEN 'ACCEPTED' WHEN i % 10 = 8 THEN 'PENDING' ELSE 'SENDING' END,
     CASE WHEN i % 10 = 9 THEN %(owner)s::uuid END
 FROM whom;
+INSERT INTO pgsupervise_recipient (bucket, recipient, time_zone, updated_at)
+SELECT DISTINCT bucket, recipient, 'Europe/Rome', now() FROM whom;
+INSERT INTO pgsupervise_preference (bucket, recipient, tenant, policy, category, updated_at)
+SELECT DISTINCT bucket, recipient, 't' || n, 'p', '', now() FROM whom, generate_series(1, 5) n;
+INSERT INTO pgsupervise_tenantpreference (tenant, policy, category, updated_at)
+SELECT 't' || n, 'p', '', now() FROM generate_series(1, 3000) n;
 UPDATE pgsupervise_lease SET owner_id = %(owner)s, epoch = 1 WHERE bucket >= 0;
 """
-STATISTICS = "ANALYZE pgsupervise_event, pgsupervise_batch, pgsupervise_delivery, pgsupervise_lease, pgsupervise_clock"
+STATISTICS = f"ANALYZE {', '.join(sorted(LARGE))}, pgsupervise_lease, pgsupervise_clock"
 
 IDS = arrays.numbers(range(2, 402, 2))
 VALUES: dict[str, Any] = {
@@ -50,6 +65,8 @@ VALUES: dict[str, Any] = {
     "epoch": 1,
     "policies": ["p"],
     "bare": ["p"],
+    "own_left_out": ["p"],
+    "reading": ["p"],
     "channels": ["sendgrid"],
     "safe": ["inbox", "null"],
     "unsafe": ["sendgrid"],
@@ -74,7 +91,10 @@ VALUES: dict[str, Any] = {
     "channels_of": arrays.texts(["sendgrid"] * 200),
     "payloads": arrays.texts(["{}"] * 200),
     "without_call": ["null"],
+    "last_at": arrays.times([NOW] * 200),
+    "reasons": arrays.texts(["own action"] * 200),
     "recipients": arrays.texts([RECIPIENT] * 200),
+    "tenants": arrays.texts([""] * 200),
     "keys": IDS,
     "until": NOW,
     "held": [1, 2, 3],
@@ -82,13 +102,19 @@ VALUES: dict[str, Any] = {
 }
 OTHERWISE: dict[tuple[str, str], Any] = {
     ("open_batches", "policies"): arrays.texts(["p"] * 200),
+    ("last_of_keys", "policies"): arrays.texts(["p"] * 200),
     ("insert_deliveries", "channels"): arrays.texts(["sendgrid"] * 200),
 }
 INDEXES = {
     "pending_events": {"pgsupervise_event_pending"},
-    "open_batches": {"pgsupervise_batch_one_open"},
+    "open_batches": {"pgsupervise_batch_one_open", "pgsupervise_event_gone"},
+    "last_of_keys": {"pgsupervise_batch_recipient"},
+    "recipients": {"pgsupervise_recipient_one"},
+    "preferences": {"pgsupervise_preference_one"},
+    "tenant_preferences": {"pgsupervise_tenantpreference_one"},
     "update_batches": {"pgsupervise_batch_pkey"},
     "fold_events": {"pgsupervise_event_pkey"},
+    "filter_events": {"pgsupervise_event_pkey"},
     "due_batches": {"pgsupervise_batch_due", "pgsupervise_event_batch"},
     "batch_items": {"pgsupervise_event_batch"},
     "seal_batches": {"pgsupervise_batch_pkey"},

@@ -27,6 +27,7 @@ def test_what_callers_say_is_what_a_scrape_shows(made: Instruments) -> None:
     recorder.tasks_claimed(8)
     recorder.tasks_unknown(2)
     recorder.events_folded("comments", 5)
+    recorder.window_fell_back("comments", "bad")
     recorder.batches_sealed("comments", [4])
     recorder.render_failed("comments")
     recorder.delivery_finished("email", "accepted", 0.3)
@@ -45,6 +46,7 @@ def test_what_callers_say_is_what_a_scrape_shows(made: Instruments) -> None:
     assert value(made, "tasks_unknown_total") == 2
     assert value(made, "events_folded_total", policy="comments") == 5
     assert value(made, "batches_sealed_total", policy="comments") == 1
+    assert value(made, "window_fallbacks_total", policy="comments", reason="bad") == 1
     assert value(made, "digest_items_sum") == 4
     assert value(made, "render_failures_total", policy="comments") == 1
     assert value(made, "deliveries_finished_total", channel="email", outcome="accepted") == 1

@@ -1,0 +1,22 @@
+"""What the processes need to know of the policies."""
+
+from pgsupervise.supervisor.project import PolicySpec
+
+from . import channels
+from .personal_windows import personal_rule
+from .policies import Policy
+
+
+def spec_of(policy: Policy) -> PolicySpec:
+    """Return what the processes need to know of a policy; of one that is faulty, whatever is left of it."""
+    host = policy.host
+    return PolicySpec(
+        rule=policy.rule(),
+        host="" if host is policy else host.name,
+        personal_rule=personal_rule(host),
+        reads_data=host.declared_window.reads_data,
+        minimum=host.minimum,
+        leaves_out_own=policy.leaves_out_own,
+        resend_unknown=host.on_unknown == "resend",
+        is_bare=not channels.takes(host.channel),
+    )
