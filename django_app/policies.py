@@ -6,17 +6,18 @@ A project registers them in its apps' `notifications` modules:
                     template="notifications/comments"))
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal, get_args
 
+from pgsupervise.partitions.caps import Cap as Cap
 from pgsupervise.partitions.windows import WindowRule
 
 from .texts import check_text, shorten
 
-MAX_NAME = 100
+MAX_NAME = MAX_CATEGORY = 100
 MAX_CHANNEL = 50
 Key = Literal["recipient", "object"]
 OnUnknown = Literal["resend", "hold"]
@@ -57,16 +58,26 @@ class Policy:
     once. `key`: one batch for a recipient, or one for each object of a recipient. `template`: the folder of
     subject.txt, body.txt and body.html. `address` turns a recipient into the channel's address; without it they are
     the same. `on_unknown`: a message that may or may not have gone out is sent again, or held for a person to decide.
+    `channel`: its name, or those of several, among which recipients and tenants choose. `category`: by what they mute
+    several policies at once; a `required` policy cannot be muted. `cap`: how often a recipient gets a digest at most.
     """
 
     name: str
     window: timedelta | Fixed | Sliding
     flush_at: int | None = None
     key: Key = "recipient"
-    channel: str = "inbox"
+    channel: str | Sequence[str] = "inbox"
     template: str = "pgsupervise/digest"
     address: Callable[[str], str] | None = None
     on_unknown: OnUnknown = "resend"
+    category: str = ""
+    required: bool = False
+    cap: Cap | None = None
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the channels, in the order of the declaration."""
+        return (self.channel,) if isinstance(self.channel, str) else tuple(self.channel)
 
     def rule(self) -> WindowRule:
         """Return the rule by which the workers close this policy's batches."""
@@ -77,7 +88,8 @@ class Policy:
         """Return every fault of the policy, each with its cure; an empty list when there is none."""
         found = [
             *_text_problems(self.name, "name", MAX_NAME),
-            *_text_problems(self.channel, "channel", MAX_CHANNEL),
+            *_channel_problems(self.channel),
+            *_wish_problems(self.category, self.required, self.cap),
             *_text_problems(self.template, "template", 200),
             *_choice_problems(self.key, "key", get_args(Key)),
             *_choice_problems(self.on_unknown, "on_unknown", get_args(OnUnknown)),
@@ -134,6 +146,23 @@ def _text_problems(value: object, what: str, limit: int) -> list[str]:
     except (TypeError, ValueError) as error:
         return [str(error)]
     return []
+
+
+def _channel_problems(channel: object) -> list[str]:
+    if isinstance(channel, str):
+        return _text_problems(channel, "channel", MAX_CHANNEL)
+    if not isinstance(channel, list | tuple) or not channel or len({*map(str, channel)}) < len(channel):
+        return [f"channel is {shorten(channel)}: it must be a channel's name, or a list of different ones"]
+    return [problem for name in channel for problem in _text_problems(name, "channel", MAX_CHANNEL)]
+
+
+def _wish_problems(category: object, required: object, cap: object) -> list[str]:
+    found = _text_problems(category, "category", MAX_CATEGORY) if category != "" else []
+    if not isinstance(required, bool):
+        found.append(f"required is {shorten(required)}: it must be True or False")
+    if isinstance(cap, Cap):
+        return found + cap.problems()
+    return found if cap is None else [*found, f"cap is {shorten(cap)}: it must be Cap(count, per=timedelta), or None"]
 
 
 def _choice_problems(value: object, what: str, allowed: tuple[str, ...]) -> list[str]:
