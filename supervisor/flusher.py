@@ -18,6 +18,7 @@ from .context import WorkerContext
 from .flushing import Flushing
 from .idling import Idling
 from .mark_book import MarkBook
+from .second_look import no_longer_wanted
 from .senders import Job, JobDone, Senders
 
 logger = logging.getLogger(__name__)
@@ -202,7 +203,7 @@ class Flusher(threading.Thread):
             claimed += (found := self._claim(bucket, epoch, channels[1], budget, marks.unsafe))
             marks.unsafe = found[-1].id if found else marks.unsafe
         by_thread: dict[int, list[ClaimedDelivery]] = defaultdict(list)
-        for delivery in claimed:
+        for delivery in self._still_wanted(bucket, epoch, claimed):
             # A recipient's deliveries stay on one thread, in order.
             by_thread[zlib.crc32(delivery.recipient.encode()) % self._senders.count].append(delivery)
         if claimed:
@@ -210,6 +211,16 @@ class Flusher(threading.Thread):
         for chosen in by_thread.values():
             self._submit(Job(bucket, epoch, chosen))
         return bool(claimed)
+
+    def _still_wanted(self, bucket: int, epoch: int, claimed: list[ClaimedDelivery]) -> list[ClaimedDelivery]:
+        """Return what is to be sent of what is claimed; the rest is written down as skipped."""
+        skipped = no_longer_wanted(self._project, self._link.connection, bucket, claimed)
+        if not skipped:
+            return claimed
+        written = deliveries.finish_deliveries(self._link.connection, self._context.id, {(bucket, epoch): skipped})
+        recorder.stale_writes("delivery", len(skipped) - len(written))
+        gone = {result.delivery.id for result in skipped}
+        return [delivery for delivery in claimed if delivery.id not in gone]
 
     def _claim(self, bucket: int, epoch: int, channels: list[str], limit: int, after: int) -> list[ClaimedDelivery]:
         if not channels or limit <= 0:
