@@ -11,6 +11,7 @@ from typing import Any
 import django
 from django.apps import apps
 from django.conf import ENVIRONMENT_VARIABLE
+from django.conf import settings as django_settings
 from django.core import checks
 from django.db import connections, router
 from psycopg import pq
@@ -34,13 +35,14 @@ def load(settings_module: str | None) -> Project:
     whatever else is wrong with it `problems` returns.
     """
     _set_up(settings_module or os.environ.get(ENVIRONMENT_VARIABLE, ""))
-    from . import channels, policies, rendering, task_runner  # they import models, which need Django set up
+    from . import channels, policies, preferences_sealing, task_runner  # they import models, which need Django set up
 
     policy_specs = {
         name: PolicySpec(
             rule=policy.rule(),
             resend_unknown=policy.on_unknown == "resend",
-            is_bare=not channels.takes(policy.channel),
+            is_bare=not any(map(channels.takes, policy.channels)),
+            cap=policy.cap,
         )
         for name, policy in policies.registry.items()
     }
@@ -49,10 +51,12 @@ def load(settings_module: str | None) -> Project:
         tasks=task_runner.task_specs(),
         run_task=task_runner.run_task,
         policies=policy_specs,
-        render=rendering.render,
+        render=preferences_sealing.render,
         channels=channels.known(),
         longest_send=longest_send(),
         close_connections=connections.close_all,
+        objection=preferences_sealing.objection,
+        time_zone=django_settings.TIME_ZONE,
     )
     _let_go()
     return project
@@ -72,9 +76,9 @@ def problems() -> list[str]:
 
     found = [*_check_problems(), *settings.problems()]
     for policy in policies.registry.values():
-        if policy.channel not in channels.known():
+        for unknown in [name for name in policy.channels if name not in channels.known()]:
             names = ", ".join(channels.known())
-            found.append(f"policy {policy.name!r}: there is no channel {policy.channel!r}: use one of {names}")
+            found.append(f"policy {policy.name!r}: there is no channel {unknown!r}: use one of {names}")
         found.extend(template_problems(policy))
     found.extend(_sendgrid_problems())
     found.extend(readiness.database_problems(conninfo()))
@@ -85,7 +89,7 @@ def problems() -> list[str]:
 def _sendgrid_problems() -> list[str]:
     from . import channels, policies, settings
 
-    users = [policy.name for policy in policies.registry.values() if policy.channel == channels.SENDGRID]
+    users = [policy.name for policy in policies.registry.values() if channels.SENDGRID in policy.channels]
     if not users or settings.problems():
         return []
     found, given = [], settings.read()
