@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from pgsupervise.django_app.models import Preference, Recipient, TenantPreference
+from pgsupervise.django_app.models import Delivery, Preference, Recipient, TenantPreference
 from pgsupervise.django_app.policies import Policy, register
 from pgsupervise.partitions.buckets import bucket_of
 from tests.registries import own_registries
@@ -146,3 +146,10 @@ def test_what_rows_hold_is_escaped(root: Client) -> None:
         row = model._default_manager.get()
         for page in (f"{ADMIN}{table}/", f"{ADMIN}{table}/{row.pk}/change/"):
             assert b"<script>alert" not in root.get(page).content, page
+
+
+def test_the_list_of_deliveries_knows_those_that_were_skipped(root: Client) -> None:
+    Delivery.objects.create(recipient=ANN, policy="news", batch_id=1, channel="inbox", payload={}, state="SKIPPED")
+    Delivery.objects.create(recipient=ANN, policy="news", batch_id=2, channel="inbox", payload={}, state="PENDING")
+    found: Any = root.get(f"{ADMIN}delivery/?state=SKIPPED")
+    assert [row.state for row in found.context_data["cl"].result_list] == ["SKIPPED"]

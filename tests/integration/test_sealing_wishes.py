@@ -112,6 +112,16 @@ def test_a_digest_of_several_policies_leaves_out_those_that_are_muted(wishing: W
     assert wishing.batches()[2] == ("SEALED", "below minimum"), "without those that are muted"
 
 
+def test_what_is_left_of_a_digest_waits_as_a_whole_one_would(wishing: Wishing) -> None:
+    wishing.hosts = {"news": "security"}
+    set_preference(ADA, policy="news", muted=True)
+    set_recipient(ADA, quiet_from=time(12), quiet_until=time(15))
+    wishing.event("news"), wishing.event("security")
+    wishing.flush(NOON + HOUR)
+    rows = wishing.rows("SELECT payload->'item_ids', not_before FROM pgsupervise_delivery")
+    assert rows == [([2], NOON + 3 * HOUR)] * 2
+
+
 def test_who_is_no_longer_the_owner_withholds_nothing(wishing: Wishing) -> None:
     wishing.event("news")
     wishing.flush(NOON)

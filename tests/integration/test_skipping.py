@@ -9,6 +9,7 @@ import pytest
 from pgsupervise.django_app import policies, preferences_sealing
 from pgsupervise.django_app.policies import Policy
 from pgsupervise.django_app.preferences import set_preference, set_tenant_preference
+from pgsupervise.metrics.instruments import current
 from tests.integration.test_notification_rows import ADA, NOON
 from tests.integration.test_round_trips import traffic
 from tests.integration.wishing import HOUR, Wishing, policy
@@ -38,12 +39,21 @@ def test_who_has_muted_the_policy_since_the_seal_gets_nothing(wishing: Wishing) 
     set_preference(ADA, category="marketing", muted=True)
     claimed = wishing.claim()
     assert len(claimed) == 4
+    counted = skipped_by_inbox()
     skipped = wishing.look_again(claimed)
     assert skipped == {delivery.id: "muted" for delivery in claimed if delivery.policy == "news"}
     assert [row for row in states(wishing) if row[1] == "SKIPPED"] == [
         ("inbox", "SKIPPED", "muted", 0),
         ("sendgrid", "SKIPPED", "muted", 0),
     ]
+    assert skipped_by_inbox() == counted + 1
+    assert wishing.claim() == [], "it is not tried again"
+
+
+def skipped_by_inbox() -> float:
+    made = current()
+    count: float = made.child(made.deliveries_finished, "inbox", "skipped")._value.get()
+    return count
 
 
 def test_who_has_opted_out_of_a_channel_since_the_seal_gets_nothing_by_it(wishing: Wishing) -> None:
