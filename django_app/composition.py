@@ -11,6 +11,7 @@ from typing import Any
 import django
 from django.apps import apps
 from django.conf import ENVIRONMENT_VARIABLE
+from django.conf import settings as django_settings
 from django.core import checks
 from django.db import connections, router
 from psycopg import pq
@@ -34,7 +35,7 @@ def load(settings_module: str | None) -> Project:
     whatever else is wrong with it `problems` returns.
     """
     _set_up(settings_module or os.environ.get(ENVIRONMENT_VARIABLE, ""))
-    from . import channels, policies, rendering, task_runner  # they import models, which need Django set up
+    from . import channels, policies, preferences_sealing, task_runner  # they import models, which need Django set up
     from .policy_specs import spec_of
 
     project = Project(
@@ -42,10 +43,12 @@ def load(settings_module: str | None) -> Project:
         tasks=task_runner.task_specs(),
         run_task=task_runner.run_task,
         policies={name: spec_of(policy) for name, policy in policies.registry.items()},
-        render=rendering.render,
+        render=preferences_sealing.render,
         channels=channels.known(),
         longest_send=longest_send(),
         close_connections=connections.close_all,
+        objection=preferences_sealing.objection,
+        time_zone=django_settings.TIME_ZONE,
     )
     let_go()
     return project
@@ -69,9 +72,9 @@ def problems() -> list[str]:
     for policy in policies.registry.values():
         if policy.digest is not None:
             continue
-        if policy.channel not in channels.known():
+        for unknown in [name for name in policy.channels if name not in channels.known()]:
             names = ", ".join(channels.known())
-            found.append(f"policy {policy.name!r}: there is no channel {policy.channel!r}: use one of {names}")
+            found.append(f"policy {policy.name!r}: there is no channel {unknown!r}: use one of {names}")
         found.extend(template_problems(policy))
     found.extend(_sendgrid_problems())
     found.extend(readiness.database_problems(conninfo()))
@@ -82,7 +85,7 @@ def problems() -> list[str]:
 def _sendgrid_problems() -> list[str]:
     from . import channels, policies, settings
 
-    users = [policy.name for policy in policies.registry.values() if policy.channel == channels.SENDGRID]
+    users = [policy.name for policy in policies.registry.values() if channels.SENDGRID in policy.channels]
     if not users or settings.problems():
         return []
     found, given = [], settings.read()

@@ -6,12 +6,13 @@ A project registers them in its apps' `notifications` modules:
                     template="notifications/comments"))
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from pgsupervise.partitions.caps import Cap
 from pgsupervise.partitions.windows import WindowRule
 
 from .dated_windows import Before, FromProperty, Until
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Before",
     "Calendar",
+    "Cap",
     "Fixed",
     "FromProperty",
     "Policy",
@@ -55,12 +57,13 @@ class Policy:
     items is sealed without a message.
 
     `key`: what has a digest of its own, see `keys`. `digest`: the policy whose digests take these events, which then
-    decides about window, channel and template. `category`: what recipients may wish something for, beside policies.
+    decides about window, channel and template. `category`: by what recipients mute several policies at once.
     `leaves_out_own`: a recipient is not told what it did itself (where actor and recipient are the same text).
 
     `template`: the folder of subject.txt, body.txt and body.html. `address` turns a recipient into the channel's
     address; without it they are the same. `on_unknown`: a message that may or may not have gone out is sent again, or
-    held for a person to decide.
+    held for a person to decide. `channel`: its name, or those of several, among which recipients and tenants choose.
+    A `required` policy cannot be muted. `cap`: how often a recipient gets a digest at most.
     """
 
     name: str
@@ -74,10 +77,17 @@ class Policy:
     digest: str | None = None
     category: str = ""
     leaves_out_own: bool = False
-    channel: str = CHANNEL
+    channel: str | Sequence[str] = CHANNEL
     template: str = TEMPLATE
     address: Callable[[str], str] | None = None
     on_unknown: OnUnknown = "resend"
+    required: bool = False
+    cap: Cap | None = None
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the channels, in the order of the declaration."""
+        return (self.channel,) if isinstance(self.channel, str) else tuple(self.channel)
 
     @property
     def host(self) -> "Policy":

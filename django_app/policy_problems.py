@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, get_args
 
+from pgsupervise.partitions.caps import Cap
 from pgsupervise.partitions.windows import WindowRule
 
 from .keys import key_problems
@@ -26,7 +27,8 @@ def problems_of(policy: "Policy") -> list[str]:
 
     found = [
         *_text_problems(policy.name, "name", MAX_NAME),
-        *_text_problems(policy.channel, "channel", MAX_CHANNEL),
+        *_channel_problems(policy.channel),
+        *_cap_problems(policy.cap),
         *_text_problems(policy.template, "template", 200),
         *_text_problems(policy.category, "category", MAX_NAME, required=False),
         *([] if policy.key is None else key_problems(policy.key)),
@@ -115,14 +117,29 @@ def _given(policy: "Policy") -> list[str]:
         "template": TEMPLATE,
         "address": None,
         "on_unknown": "resend",
+        "cap": None,
     }
     values = {name: getattr(policy, name) for name in silent}
     return [f"{name} is {shorten(value)}" for name, value in values.items() if value != silent[name]]
 
 
+def _channel_problems(channel: object) -> list[str]:
+    if isinstance(channel, str):
+        return _text_problems(channel, "channel", MAX_CHANNEL)
+    if not isinstance(channel, list | tuple) or not channel or len({*map(str, channel)}) < len(channel):
+        return [f"channel is {shorten(channel)}: it must be a channel's name, or a list of different ones"]
+    return [problem for name in channel for problem in _text_problems(name, "channel", MAX_CHANNEL)]
+
+
+def _cap_problems(cap: object) -> list[str]:
+    if isinstance(cap, Cap):
+        return cap.problems()
+    return [] if cap is None else [f"cap is {shorten(cap)}: it must be Cap(count, per=timedelta), or None"]
+
+
 def _switch_problems(policy: "Policy") -> list[str]:
     given: dict[str, object] = {
-        name: getattr(policy, name) for name in ("personal_window", "leading", "leaves_out_own")
+        name: getattr(policy, name) for name in ("personal_window", "leading", "leaves_out_own", "required")
     }
     return [
         f"{name} is {shorten(value)}: it must be True or False"

@@ -18,5 +18,6 @@ def spec_of(policy: Policy) -> PolicySpec:
         minimum=host.minimum,
         leaves_out_own=policy.leaves_out_own,
         resend_unknown=host.on_unknown == "resend",
-        is_bare=not channels.takes(host.channel),
+        is_bare=not any(map(channels.takes, host.channels)),
+        cap=host.cap,
     )

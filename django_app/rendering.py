@@ -18,8 +18,8 @@ SUBJECT, TEXT, HTML = "subject.txt", "body.txt", "body.html"
 MAX_ADDRESS = 320
 
 
-def render(batch: DueBatch) -> list[NewDelivery]:
-    """Return the batch's messages; none for a batch without items.
+def render(batch: DueBatch, channels: Sequence[str] | None = None) -> list[NewDelivery]:
+    """Return the batch's messages, one for each of the channels, or of the policy's own; none without items.
 
     The payload is JSON: items (their number) and item_ids; and where the channel takes anything of a digest to, from,
     and of subject, text and html (where there is a template for it) what it takes. Raises PolicyError,
@@ -28,10 +28,11 @@ def render(batch: DueBatch) -> list[NewDelivery]:
     if not batch.item_ids:
         return []
     policy = registered(batch.policy)
-    payload: dict[str, Any] = {"items": len(batch.item_ids), "item_ids": list(batch.item_ids)}
-    if parts := takes(policy.channel):
-        payload |= _message(policy, batch, parts)
-    return [NewDelivery(channel=policy.channel, payload=payload)]
+    bare: dict[str, Any] = {"items": len(batch.item_ids), "item_ids": list(batch.item_ids)}
+    return [
+        NewDelivery(channel=name, payload=bare | (_message(policy, batch, parts) if (parts := takes(name)) else {}))
+        for name in (policy.channels if channels is None else channels)
+    ]
 
 
 def _message(policy: Policy, batch: DueBatch, parts: AbstractSet[Part]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from .texts import check_text, shorten
 
@@ -31,6 +32,10 @@ class Settings:
     """Seconds."""
     from_email: str = ""
     """The sender of every message; DEFAULT_FROM_EMAIL where the setting is missing or empty."""
+    recipient_of_user: str = ""
+    """Dotted name of a function that returns which recipient a user is; the user's `email` where it is empty."""
+    preferences_link_days: float = 90.0
+    """How long a link to a recipient's preferences page is good."""
 
 
 def read() -> Settings:
@@ -100,9 +105,28 @@ def _from_fault(value: object) -> str | None:
     return None
 
 
+def _function_fault(value: object) -> str | None:
+    cure = 'it must be the dotted name of a function, such as "shop.users.recipient_of"'
+    if not isinstance(value, str):
+        return f"is {shorten(value)}: {cure}"
+    try:
+        found = import_string(value) if value else callable
+    except ImportError as error:
+        return f"is {shorten(value)}, which does not import ({error}): {cure}"
+    return None if callable(found) else f"is {shorten(value)}, which is no function: {cure}"
+
+
+def _days_fault(value: object) -> str | None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 3660:
+        return None
+    return f"is {shorten(value)}: it must be a number of days, more than 0 and at most 3660"
+
+
 _CHECKS: dict[str, Callable[[object], str | None]] = {
     "SENDGRID_API_KEY": _key_fault,
     "SENDGRID_HOST": _host_fault,
     "SENDGRID_TIMEOUT": _timeout_fault,
     "FROM_EMAIL": _from_fault,
+    "RECIPIENT_OF_USER": _function_fault,
+    "PREFERENCES_LINK_DAYS": _days_fault,
 }

@@ -17,7 +17,7 @@ from . import store
 Instrument = TypeVar("Instrument", bound=MetricWrapperBase)
 
 TaskEnd = Literal["done", "retried", "dead"]
-SendEnd = Literal["accepted", "not_sent", "refused", "paused", "unknown"]
+SendEnd = Literal["accepted", "not_sent", "refused", "paused", "unknown", "skipped"]
 Write = Literal["finish", "release", "flush", "delivery", "beat"]
 Claim = Literal["task", "delivery"]
 Cause = Literal["exit", "silence", "lost_reply"]

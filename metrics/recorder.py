@@ -77,6 +77,12 @@ def deliveries_accepted(channel: str, amount: int) -> None:
     made.child(made.deliveries_finished, channel, "accepted").inc(amount)
 
 
+def deliveries_skipped(channel: str, amount: int) -> None:
+    """Count deliveries that were not sent, for what their recipients did or wished since the seal."""
+    made = current()
+    made.child(made.deliveries_finished, channel, "skipped").inc(amount)
+
+
 def stale_writes(write: Write, amount: int = 1) -> None:
     """Count rows that were not written because they had another owner by then."""
     made = current()

@@ -2,10 +2,10 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from . import arrays
@@ -13,9 +13,11 @@ from .connection import Connection
 from .errors import LeaseLostError
 from .leases import ask_for_lease, hold_lease
 from .marks import START, Place
+from .persons import ask_for_persons
 from .round_trips import sent_together
-from .rows import DueBatch, Item, NewDelivery
+from .rows import DueBatch, Item, NewDelivery, Person, Reduced, Rendering, Withheld
 from .statements import load
+from .states import Reason
 
 _as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -56,13 +58,33 @@ def due_batches(
         due = connection.execute(load("due_batches"), parameters)
     weighed = list(_what_fits(map(_Weighed._make, due)))
     wanted = [batch.id for batch in weighed if batch.policy not in bare and batch.bytes <= MOST_BYTES_A_BATCH]
+    rows, people = _items_and_persons(connection, bucket, wanted, [batch for batch in weighed if batch.is_known])
+    return [_due_batch(bucket, batch, rows.pop(batch.id, []), people.get(batch.recipient)) for batch in weighed]
+
+
+def _items_and_persons(
+    connection: Connection, bucket: int, wanted: Sequence[int], known: Sequence["_Weighed"]
+) -> tuple[dict[int, list["_ItemRow"]], Mapping[str, Person]]:
+    """Return the items of batches, and who the recipients of others are, in one round trip, or none."""
     rows: dict[int, list[_ItemRow]] = defaultdict(list)
-    if wanted:
-        with sent_together(connection):
+    if not (wanted or known):
+        return rows, {}
+    items: Iterable[Sequence[Any]] = ()
+    with sent_together(connection):
+        if wanted:
             items = connection.execute(load("batch_items"), {"bucket": bucket, "ids": arrays.numbers(wanted)})
-        for batch_id, *item in items:
-            rows[batch_id].append(_ItemRow._make(item))
-    return [_due_batch(bucket, batch, rows.pop(batch.id, [])) for batch in weighed]
+        people = _ask_for_persons(connection, bucket, known) if known else None
+    for batch_id, *item in items:
+        rows[batch_id].append(_ItemRow._make(item))
+    return rows, people() if people else {}
+
+
+def _ask_for_persons(
+    connection: Connection, bucket: int, known: Sequence["_Weighed"]
+) -> Callable[[], Mapping[str, Person]]:
+    recipients = list(dict.fromkeys(batch.recipient for batch in known))
+    tenants = list(dict.fromkeys(batch.tenant for batch in known if batch.tenant))
+    return ask_for_persons(connection, bucket, recipients, tenants)
 
 
 class _Weighed(NamedTuple):
@@ -76,6 +98,8 @@ class _Weighed(NamedTuple):
     deliver_at: datetime
     ids: list[int] | None
     bytes: int
+    is_known: bool
+    """Something is stored about the recipient or the tenant."""
 
     @property
     def amount(self) -> int:
@@ -102,7 +126,7 @@ def _what_fits(batches: Iterable[_Weighed]) -> Iterator[_Weighed]:
         yield batch
 
 
-def _due_batch(bucket: int, batch: _Weighed, rows: list[_ItemRow]) -> DueBatch | UnreadableBatch:
+def _due_batch(bucket: int, batch: _Weighed, rows: list[_ItemRow], person: Person | None) -> DueBatch | UnreadableBatch:
     if batch.bytes > MOST_BYTES_A_BATCH:
         error = f"{batch.amount} items of {batch.bytes} bytes, of which a batch may have {MOST_BYTES_A_BATCH}"
         return UnreadableBatch(batch.id, batch.policy, batch.deliver_at, ValueError(error))
@@ -110,7 +134,7 @@ def _due_batch(bucket: int, batch: _Weighed, rows: list[_ItemRow]) -> DueBatch |
         items = tuple(Item(*row[:-1], data=json.loads(row.data)) for row in rows)
     except (ValueError, RecursionError) as error:  # numbers too long or nesting too deep for Python, not for PostgreSQL
         return UnreadableBatch(batch.id, batch.policy, batch.deliver_at, error)
-    return DueBatch(batch.id, bucket, *batch[1:8], batch.ids or (), items)
+    return DueBatch(batch.id, bucket, *batch[1:8], batch.ids or (), items, person)
 
 
 def seal_batches(
@@ -119,20 +143,23 @@ def seal_batches(
     bucket: int,
     owner: UUID,
     epoch: int,
-    rendered: Sequence[tuple[DueBatch, Sequence[NewDelivery]]],
+    rendered: Sequence[tuple[DueBatch, Rendering]],
     without_call: Collection[str] = (),
 ) -> int:
     """Seal batches and insert their deliveries in one transaction and round trip; return how many were sealed.
 
-    Deliveries by the channels `without_call` are accepted with that. Raises LeaseLostError, having written nothing,
-    when the bucket is no longer held with this epoch.
+    Deliveries by the channels `without_call` are accepted with that. Events of what is withheld, or left out, are
+    filtered. Raises LeaseLostError, having written nothing, when the bucket is no longer held with this epoch.
     """
-    new = [(batch.id, delivery) for batch, deliveries in rendered for delivery in deliveries]
-    ids = arrays.numbers(batch.id for batch, _ in rendered)
+    new = [(batch.id, delivery) for batch, rendering in rendered for delivery in deliveries_of(rendering)]
+    lease: dict[str, object] = {"bucket": bucket, "owner": owner, "epoch": epoch}
+    sealing = {
+        "ids": arrays.numbers(batch.id for batch, _ in rendered),
+        "reasons": arrays.texts(_reason(rendering) for _, rendering in rendered),
+    }
     with sent_together(connection):
         held = ask_for_lease(connection, bucket, owner, epoch)
-        parameters = {"bucket": bucket, "ids": ids, "owner": owner, "epoch": epoch}
-        sealed = connection.execute(load("seal_batches"), parameters)
+        sealed = connection.execute(load("seal_batches"), {**lease, **sealing})
         connection.execute(
             load("insert_deliveries"),
             {
@@ -140,12 +167,46 @@ def seal_batches(
                 "batch_ids": arrays.numbers(id_ for id_, _ in new),
                 "channels": arrays.texts(delivery.channel for _, delivery in new),
                 "payloads": arrays.texts(_as_json(delivery.payload) for _, delivery in new),
+                "not_before": arrays.times_or_null(delivery.not_before for _, delivery in new),
                 "without_call": list(without_call),
             },
         )
+        if filtered := [event for batch, rendering in rendered for event in _filtered(batch, rendering)]:
+            _withhold(connection, lease, filtered)
     if not held():
         raise LeaseLostError(bucket, epoch)
     return sealed.rowcount
+
+
+def deliveries_of(rendering: Rendering) -> Sequence[NewDelivery]:
+    """Return what is to be sent of a batch."""
+    match rendering:
+        case Withheld():
+            return ()
+        case Reduced(deliveries):
+            return deliveries
+    return rendering
+
+
+def _withhold(connection: Connection, lease: Mapping[str, object], filtered: Sequence[tuple[int, Reason]]) -> None:
+    columns = {
+        "ids": arrays.numbers(id_ for id_, _ in filtered),
+        "reasons": arrays.texts(reason for _, reason in filtered),
+    }
+    connection.execute(load("withhold_events"), {**lease, **columns})
+
+
+def _reason(rendering: Rendering) -> str:
+    return rendering.reason if isinstance(rendering, Withheld) else ""
+
+
+def _filtered(batch: DueBatch, rendering: Rendering) -> list[tuple[int, Reason]]:
+    match rendering:
+        case Withheld(reason):
+            return [(event, reason) for event in batch.item_ids]
+        case Reduced(_, left_out, reason):
+            return [(event, reason) for event in left_out]
+    return []
 
 
 def postpone_batches(

@@ -1,16 +1,18 @@
 """The delivery ledger: what is being sent, and what is known about what was sent."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
 from . import arrays
 from .connection import Connection, Cursor, database_time
+from .persons import ask_for_persons
 from .round_trips import sent_together
-from .rows import ClaimedDelivery
+from .rows import ClaimedDelivery, Doubt
 from .statements import load
 from .states import DeliveryState
 
@@ -50,6 +52,46 @@ def claim_deliveries(
             connection.execute(load("claim_deliveries"), {"owner": owner, **claim._asdict()}) for claim in claims
         ]
     return [sorted(map(ClaimedDelivery._make, rows), key=attrgetter("id")) for rows in answers]
+
+
+def look_again(connection: Connection, bucket: int, claimed: Sequence[ClaimedDelivery]) -> list[Doubt]:
+    """Return what there is to know of claimed deliveries just before they are sent, in two round trips."""
+    ids = arrays.numbers(dict.fromkeys(delivery.batch_id for delivery in claimed))
+    with sent_together(connection):
+        rows = connection.execute(load("look_again"), {"bucket": bucket, "ids": ids})
+    batches = {id_: (tenant, is_read) for id_, tenant, is_read in rows}
+    recipients = list(dict.fromkeys(delivery.recipient for delivery in claimed))
+    tenants = list(dict.fromkeys(tenant for tenant, _ in batches.values() if tenant))
+    with sent_together(connection):
+        people = ask_for_persons(connection, bucket, recipients, tenants)
+    persons = people()
+    found = []
+    for delivery in claimed:
+        tenant, is_read = batches.get(delivery.batch_id, ("", False))
+        found.append(Doubt(delivery, tenant, persons.get(delivery.recipient), is_read))
+    return found
+
+
+def past_digests(
+    connection: Connection, bucket: int, asked: Collection[tuple[str, str]], limit: int
+) -> dict[tuple[str, str], list[datetime]]:
+    """Return when recipients got, or are to get, policies' last digests, oldest first, by (policy, recipient).
+
+    At most `limit` deliveries of each are read, and those of one batch count once.
+    """
+    parameters = {
+        "bucket": bucket,
+        "policies": arrays.texts(policy for policy, _ in asked),
+        "recipients": arrays.texts(recipient for _, recipient in asked),
+        "limit": limit,
+    }
+    with sent_together(connection):
+        rows = connection.execute(load("past_digests"), parameters)
+    times: dict[tuple[str, str], dict[int, datetime]] = defaultdict(dict)
+    for policy, recipient, batch_id, at in rows:
+        of_batch = times[policy, recipient]
+        of_batch[batch_id] = max(at, of_batch.get(batch_id, at))
+    return {key: sorted(of_batch.values()) for key, of_batch in times.items()}
 
 
 def finish_deliveries(

@@ -1,10 +1,12 @@
 """Rows as they come out of the tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from typing import Any, NamedTuple
 from uuid import UUID
+
+from .states import Reason
 
 
 class ClaimedTask(NamedTuple):
@@ -127,6 +129,28 @@ class NewDelivery(NamedTuple):
 
     channel: str
     payload: dict[str, Any]
+    not_before: datetime | None = None
+    """On the event clock; None for at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Nothing of a batch is to be sent, for this reason; its events are filtered by it."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """The messages of a batch without some of its events, which are filtered for this reason."""
+
+    deliveries: Sequence[NewDelivery]
+    left_out: Collection[int]
+    reason: Reason
+
+
+Rendering = Sequence[NewDelivery] | Withheld | Reduced
+"""What becomes of a batch."""
 
 
 class ClaimedDelivery(NamedTuple):
@@ -141,6 +165,18 @@ class ClaimedDelivery(NamedTuple):
     channel: str
     payload: dict[str, Any]
     attempt: int
+    is_doubtful: bool = False
+    """Its recipient has wishes, or some of its items have been read: look again before it is sent."""
+
+
+class Doubt(NamedTuple):
+    """A claimed delivery at the second look, just before it is sent."""
+
+    delivery: ClaimedDelivery
+    tenant: str
+    person: Person | None
+    is_read: bool
+    """All its items have been read."""
 
 
 @dataclass(frozen=True, slots=True)

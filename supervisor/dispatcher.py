@@ -19,6 +19,7 @@ from pgsupervise.partitions.rows import ClaimedDelivery
 from .context import WorkerContext
 from .link import Link
 from .mark_book import MarkBook
+from .second_look import no_longer_wanted
 from .senders import Job, JobDone, Senders
 
 SAFE_CHUNK = 200
@@ -133,7 +134,7 @@ class Dispatcher:
                     marks.safe = claimed[-1].id
                 else:
                     marks.unsafe = claimed[-1].id
-                self._hand_out(claim, claimed)
+                self._hand_out(claim, self._still_wanted(claim, claimed))
 
     def _claimed(self, claims: Sequence[DeliveryClaim]) -> list[list[ClaimedDelivery]]:
         if not claims:
@@ -147,6 +148,24 @@ class Dispatcher:
                 return [found for claim in claims for found in self._claimed([claim])]
             self._bench(claims[0].bucket, error)
             return [[]]
+
+    def _still_wanted(self, claim: DeliveryClaim, claimed: list[ClaimedDelivery]) -> list[ClaimedDelivery]:
+        """Return what is to be sent of what is claimed; the rest is written down as skipped."""
+        connection = self._link.connection
+        try:
+            skipped = no_longer_wanted(self._context.project, connection, claim.bucket, claimed)
+        except Exception as error:
+            if is_lost(error) or is_passing(error):
+                raise
+            self._bench(claim.bucket, error)
+            return []  # found as claims that nobody holds
+        if not skipped:
+            return claimed
+        lease = claim.bucket, claim.epoch
+        written = deliveries.finish_deliveries(connection, self._context.id, {lease: skipped})
+        recorder.stale_writes("delivery", len(skipped) - len(written))
+        gone = {result.delivery.id for result in skipped}
+        return [delivery for delivery in claimed if delivery.id not in gone]
 
     def _hand_out(self, claim: DeliveryClaim, claimed: Iterable[ClaimedDelivery]) -> None:
         by_thread: dict[int, list[ClaimedDelivery]] = defaultdict(list)

@@ -1,31 +1,24 @@
 """Folding and sealing one bucket: everything that is pending there is folded before anything is sealed."""
 
-import logging
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
-
-import psycopg
 
 from pgsupervise.metrics import recorder
 from pgsupervise.partitions import batches, events
 from pgsupervise.partitions.connection import Connection
 from pgsupervise.partitions.folding import Key
 from pgsupervise.partitions.marks import START, Marks
-from pgsupervise.partitions.rows import DueBatch, NewDelivery, Person
+from pgsupervise.partitions.rows import Person
 from pgsupervise.partitions.windows import WindowRule
 
 from .project import Project
-from .senders import storable
+from .sealing import Sealing
 
-logger = logging.getLogger(__name__)
 FOLD_CHUNK = 5000
 SEAL_CHUNK = 1000
-RENDER_RETRY = timedelta(seconds=60)
-Rendered = tuple[DueBatch, list[NewDelivery]]
-Due = DueBatch | batches.UnreadableBatch
 
 
 class Flushing:
@@ -41,10 +34,13 @@ class Flushing:
         self._policies = list(project.policies)
         self._folding = folding_of(project)
         self._bare = [name for name, policy in project.policies.items() if policy.is_bare]
-        self._without_call = [name for name, spec in project.channels.items() if not spec.needs_call]
+        self._sealing = Sealing(project, connection, owner=owner, bucket=bucket, epoch=epoch)
         self._due = False
-        self.made_deliveries = False
-        """Whether something that was sealed waits to be sent."""
+
+    @property
+    def made_deliveries(self) -> bool:
+        """Whether something that was sealed is to be sent."""
+        return self._sealing.made_deliveries
 
     def run(self, *, due: bool, may_go_on: Callable[[], bool]) -> None:
         """Fold what is new, then seal what is due; `due` says that something already was.
@@ -104,70 +100,9 @@ class Flushing:
             after=self._marks.sealed,
         )
         if due:
-            self._seal(due, clock + RENDER_RETRY)
+            self._sealing.seal(due, clock)
             self._marks.sealed = (due[-1].deliver_at, due[-1].id)
         return bool(due)
-
-    def _seal(self, due: Sequence[Due], retry_at: datetime) -> None:
-        rendered, failed = self._render(due)
-        try:
-            self._write(rendered)
-        except (psycopg.DataError, UnicodeError):
-            # A payload that PostgreSQL cannot hold, or that is no text, must not keep the others of its chunk: find out
-            # whose it is.
-            for one in rendered:
-                try:
-                    self._write([one])
-                except (psycopg.DataError, UnicodeError) as error:
-                    failed.append(_failed(one[0], error))
-        if failed:
-            batches.postpone_batches(
-                self._connection,
-                bucket=self._bucket,
-                owner=self._owner,
-                epoch=self._epoch,
-                errors=failed,
-                until=retry_at,
-            )
-
-    def _render(self, due: Sequence[Due]) -> tuple[list[Rendered], list[tuple[int, str]]]:
-        rendered: list[Rendered] = []
-        failed: list[tuple[int, str]] = []
-        for batch in due:
-            if isinstance(batch, batches.UnreadableBatch):
-                failed.append(_failed(batch, batch.error))
-                continue
-            try:
-                rendered.append((batch, list(self._project.render(batch))))
-            except Exception as error:  # a template's fault stops nobody else's digest
-                failed.append(_failed(batch, error))
-        return rendered, failed
-
-    def _write(self, rendered: list[Rendered]) -> None:
-        if not rendered:
-            return
-        batches.seal_batches(
-            self._connection,
-            bucket=self._bucket,
-            owner=self._owner,
-            epoch=self._epoch,
-            rendered=rendered,
-            without_call=self._without_call,
-        )
-        self._count(rendered)
-
-    def _count(self, rendered: list[Rendered]) -> None:
-        items: dict[str, list[int]] = defaultdict(list)
-        for batch, _ in rendered:
-            items[batch.policy].append(len(batch.item_ids))
-        for policy, counts in items.items():
-            recorder.batches_sealed(policy, counts)
-        accepted = Counter(delivery.channel for _, deliveries in rendered for delivery in deliveries)
-        for channel, amount in accepted.items():
-            if channel in self._without_call:
-                recorder.deliveries_accepted(channel, amount)
-            else:
-                self.made_deliveries = True
 
 
 def folding_of(project: Project) -> events.Folding:
@@ -193,11 +128,3 @@ class _FoldedAll(NamedTuple):
     clock: datetime
     complete: bool
     """It has seen everything that was committed by the clock."""
-
-
-def _failed(batch: Due, error: Exception) -> tuple[int, str]:
-    reason = storable(f"{type(error).__name__}: {error}")
-    recorder.render_failed(batch.policy)
-    fields = {"batch": batch.id, "policy": batch.policy, "error": reason}
-    logger.warning("digest could not be rendered", extra={"fields": fields})
-    return batch.id, reason

@@ -1,13 +1,14 @@
 """What the composition root hands to the processes: the only way in which a worker reaches the project's own code."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
-from pgsupervise.partitions.rows import ClaimedDelivery, ClaimedTask, DueBatch, NewDelivery, Person
+from pgsupervise.partitions.caps import Cap
+from pgsupervise.partitions.rows import ClaimedDelivery, ClaimedTask, Doubt, DueBatch, Person, Rendering
 from pgsupervise.partitions.windows import WindowRule
 
 from .outcomes import SendOutcome, TaskOutcome
@@ -54,9 +55,9 @@ class PolicySpec:
 
     `host`: the policy whose batches take its events, if not its own. `personal_rule` gives the rule for a tenant's
     recipient of whom something is stored; None where all have the same. `reads_data`: its window depends on the events'
-    data. `minimum`: a batch of fewer items is sealed without a message.
-    `leaves_out_own`: what a recipient did itself is not told to it. `resend_unknown` decides about messages of unknown
-    fate. `is_bare`: its digests are made of their items' ids alone.
+    data. `minimum`: a batch of fewer items is sealed without a message. `leaves_out_own`: what a recipient did itself
+    is not told to it. `resend_unknown` decides about messages of unknown fate. `is_bare`: its digests are made of their
+    items' ids alone. `cap`: how many digests a recipient gets at most; the others wait.
     """
 
     rule: WindowRule
@@ -67,6 +68,7 @@ class PolicySpec:
     leaves_out_own: bool = False
     resend_unknown: bool = True
     is_bare: bool = False
+    cap: Cap | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +92,13 @@ class Project:
     """The tasks that this code can run, by name."""
     run_task: Callable[[ClaimedTask], TaskOutcome]
     policies: Mapping[str, PolicySpec]
-    render: Callable[[DueBatch], Sequence[NewDelivery]]
+    render: Callable[[DueBatch], Rendering]
     channels: Mapping[str, ChannelSpec]
     longest_send: timedelta
     """A channel's call does not take longer: so long a worker that is to be killed may finish what it is sending."""
     close_connections: Callable[[], None]
     """Close what the project's framework opened in the calling thread or before the fork."""
+    objection: Callable[[Doubt], str] = lambda doubt: ""
+    """Why a sealed delivery is no longer wished; empty where it is."""
+    time_zone: str = "UTC"
+    """The IANA zone of the recipients that have none of their own."""

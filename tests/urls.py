@@ -1,6 +1,9 @@
 """URLs of the tests' project."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("notifications/", include("pgsupervise.django_app.preference_urls")),
+]

@@ -1,8 +1,12 @@
-"""Read-only lists of the shared tables, which read a bounded part of an index for each page, whatever a table holds."""
+"""Lists of the shared tables, which read a bounded part of an index for each page, whatever a table holds.
+
+All but those of what recipients and tenants wish are read-only.
+"""
 
 from .deliveries import DeliveryAdmin, InboxMessageAdmin
 from .notifications import BatchAdmin, ClockAdmin, EventAdmin
 from .tasks import FinishedTaskAdmin, TaskAdmin
+from .wishes import PreferenceAdmin, RecipientAdmin, TenantPreferenceAdmin
 from .workers import LeaseAdmin, WorkerAdmin
 
 __all__ = [
@@ -13,6 +17,9 @@ __all__ = [
     "FinishedTaskAdmin",
     "InboxMessageAdmin",
     "LeaseAdmin",
+    "PreferenceAdmin",
+    "RecipientAdmin",
     "TaskAdmin",
+    "TenantPreferenceAdmin",
     "WorkerAdmin",
 ]

@@ -85,6 +85,11 @@ class Event(RecipientColumns):
                 name="pgsupervise_event_gone",
                 condition=Q(batch__isnull=False, state__in=[EventState.RETRACTED, EventState.FILTERED]),
             ),
+            models.Index(
+                "batch_id",
+                name="pgsupervise_event_read",
+                condition=Q(batch__isnull=False, read_at__isnull=False),
+            ),
             models.Index("about_type", "about_id", name="pgsupervise_event_about", condition=~Q(about_type="")),
             models.Index(
                 "bucket",

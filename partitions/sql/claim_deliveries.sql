@@ -1,22 +1,31 @@
 -- SENDING and its attempt are committed before the call. A recipient's digests go out in order: one that is being sent,
 -- that waits for its retry, or that lies below the owner's mark holds back the later ones of the same recipient and channel.
--- The OFFSET keeps the look at the earlier ones a look-up by recipient, whatever the statistics say.
+-- One that was never tried waits for what its recipient wishes, on the event clock, and holds back its own policy's only.
+-- The OFFSETs keep the looks at other rows look-ups by recipient and by batch, whatever the statistics say.
 -- The lease's lock keeps a take-over waiting for this claim: see claim_tasks.sql.
 WITH fence AS MATERIALIZED (
     SELECT
     FROM pgsupervise_lease
     WHERE bucket = %(bucket)s AND owner_id = %(owner)s AND epoch = %(epoch)s
     FOR SHARE
+), clock AS MATERIALIZED (
+    SELECT coalesce(simulated_at, now()) AS time
+    FROM pgsupervise_clock
 ), chunk AS (
     SELECT d.id
     FROM pgsupervise_delivery d
-    WHERE d.bucket = %(bucket)s AND d.state = 'PENDING' AND d.not_before <= now() AND d.channel = ANY(%(channels)s)
-        AND d.id > %(after)s
+    WHERE d.bucket = %(bucket)s AND d.state = 'PENDING' AND d.channel = ANY(%(channels)s) AND d.id > %(after)s
+        AND d.not_before <= CASE WHEN d.error = '' THEN (SELECT time FROM clock) ELSE now() END
         AND NOT EXISTS (
             SELECT FROM pgsupervise_delivery earlier
             WHERE earlier.bucket = %(bucket)s AND earlier.recipient = d.recipient AND earlier.id < d.id
                 AND earlier.channel = d.channel AND earlier.state IN ('PENDING', 'SENDING')
-                AND (earlier.state = 'SENDING' OR earlier.not_before > now() OR earlier.id <= %(after)s)
+                AND CASE
+                    WHEN earlier.state = 'SENDING' THEN true
+                    WHEN earlier.error <> '' THEN earlier.not_before > now() OR earlier.id <= %(after)s
+                    WHEN earlier.not_before > (SELECT time FROM clock) THEN earlier.policy = d.policy
+                    ELSE earlier.id <= %(after)s
+                END
             OFFSET 0
         )
         AND EXISTS (SELECT FROM fence)
@@ -28,4 +37,13 @@ UPDATE pgsupervise_delivery d
 SET state = 'SENDING', attempt = d.attempt + 1, claim_token = d.claim_token + 1, claimed_by = %(owner)s, claimed_at = now()
 FROM chunk
 WHERE d.bucket = %(bucket)s AND d.id = chunk.id
-RETURNING d.id, d.bucket, d.claim_token, d.batch_id, d.policy, d.recipient, d.channel, d.payload, d.attempt
+RETURNING d.id, d.bucket, d.claim_token, d.batch_id, d.policy, d.recipient, d.channel, d.payload, d.attempt,
+    EXISTS (
+        SELECT FROM pgsupervise_preference p
+        WHERE p.bucket = %(bucket)s AND p.recipient = d.recipient
+        OFFSET 0
+    ) OR EXISTS (
+        SELECT FROM pgsupervise_event e
+        WHERE e.bucket = %(bucket)s AND e.batch_id = d.batch_id AND e.read_at IS NOT NULL
+        OFFSET 0
+    ) AS is_doubtful

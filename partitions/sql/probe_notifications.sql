@@ -29,16 +29,20 @@ FROM (
     LEFT JOIN LATERAL (
         SELECT true AS found
         FROM pgsupervise_delivery d
-        WHERE d.bucket = l.bucket AND d.state = 'PENDING' AND d.not_before <= now() AND d.channel = ANY(%(safe)s)
-            AND d.id > mark.safe_id
+        WHERE d.bucket = l.bucket AND d.state = 'PENDING' AND d.channel = ANY(%(safe)s) AND d.id > mark.safe_id
+            AND d.not_before <= CASE
+                WHEN d.error = '' THEN (SELECT coalesce(simulated_at, now()) FROM pgsupervise_clock) ELSE now()
+            END
         ORDER BY d.id
         LIMIT 1
     ) safe ON true
     LEFT JOIN LATERAL (
         SELECT true AS found
         FROM pgsupervise_delivery d
-        WHERE d.bucket = l.bucket AND d.state = 'PENDING' AND d.not_before <= now() AND d.channel = ANY(%(unsafe)s)
-            AND d.id > mark.unsafe_id
+        WHERE d.bucket = l.bucket AND d.state = 'PENDING' AND d.channel = ANY(%(unsafe)s) AND d.id > mark.unsafe_id
+            AND d.not_before <= CASE
+                WHEN d.error = '' THEN (SELECT coalesce(simulated_at, now()) FROM pgsupervise_clock) ELSE now()
+            END
         ORDER BY d.id
         LIMIT 1
     ) unsafe ON true

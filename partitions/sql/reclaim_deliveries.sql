@@ -17,7 +17,8 @@ WITH seen AS MATERIALIZED (
 UPDATE pgsupervise_delivery d
 SET state = CASE WHEN d.channel = ANY(%(safe_channels)s) OR d.policy = ANY(%(resend_policies)s)
         THEN 'PENDING' ELSE 'UNKNOWN' END,
-    claim_token = d.claim_token + 1, claimed_by = NULL, claimed_at = NULL, error = 'its worker ended during the call'
+    claim_token = d.claim_token + 1, claimed_by = NULL, claimed_at = NULL, not_before = now(),
+    error = 'its worker ended during the call'
 FROM lost
 WHERE d.bucket = lost.bucket AND d.id = lost.id AND d.state = 'SENDING'
 RETURNING d.id, d.state

@@ -2,8 +2,8 @@
 -- this is sent together with hold_lease and without waiting for what that finds.
 -- The "|| ''" hides the state from the partial indexes: the primary key finds a row at once, they only the whole bucket.
 UPDATE pgsupervise_batch b
-SET state = 'SEALED', sealed_at = now(), error = ''
-FROM unnest(%(ids)s::bigint[]) AS due (id)
+SET state = 'SEALED', sealed_at = now(), error = '', reason = due.reason
+FROM unnest(%(ids)s::bigint[], %(reasons)s::text[]) AS due (id, reason)
 WHERE b.bucket = %(bucket)s AND b.id = due.id AND b.state || '' <> 'SEALED'
     AND EXISTS (
         SELECT FROM pgsupervise_lease l

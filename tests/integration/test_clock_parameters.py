@@ -23,9 +23,12 @@ ALLOWED = {
     ("probe_notifications", "sealed_times"): "the same of each bucket",
     ("due_batches", "clock"): "read by read_clock; everything pending was folded after that",
     ("postpone_batches", "until"): "what read_clock said, and a minute more",
+    ("insert_deliveries", "not_before"): "computed from what read_clock said: quiet hours end, or a cap allows it",
     ("insert_batches", "opened_at"): "when the batch's first event occurred",
     ("insert_batches", "closes_at"): "computed from the times of the batch's events",
     ("insert_batches", "deliver_at"): "its closes_at, or the time of the event that filled it",
+    ("insert_batches", "last_at"): "when the batch's last event occurred",
+    ("update_batches", "last_at"): "when the batch's last event occurred",
     ("update_batches", "closes_at"): "computed from the times of the batch's events",
     ("update_batches", "deliver_at"): "its closes_at, or the time of the event that filled it",
 }

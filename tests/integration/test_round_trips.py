@@ -15,9 +15,9 @@ from pgsupervise.partitions import batches, deliveries, events, tasks
 from pgsupervise.partitions.deliveries import DeliveryClaim, SentDelivery
 from pgsupervise.partitions.marks import Marks
 from pgsupervise.partitions.round_trips import sent_together
-from pgsupervise.partitions.rows import DueBatch, NewDelivery
-from pgsupervise.partitions.states import DeliveryState, TaskState
-from tests.integration.test_notification_rows import BUCKET, HOUR, NOON, RULE, add_event
+from pgsupervise.partitions.rows import DueBatch, NewDelivery, Person, Withheld
+from pgsupervise.partitions.states import DeliveryState, Reason, TaskState
+from tests.integration.test_notification_rows import ADA, BUCKET, HOUR, NOON, RULE, add_event
 from tests.integration.world import add_task, claim, owner_of
 
 Connect = Callable[[], psycopg.Connection]
@@ -77,6 +77,16 @@ def test_a_chunk_takes_as_many_round_trips_as_it_has_questions(connect: Connect)
     with traffic(connection) as seen:
         found = batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + 9 * HOUR)
     assert (seen.statements, seen.waits) == (6, 2), "read: the batches, their items"
+    assert [batch.person for batch in found if isinstance(batch, DueBatch)] == [None]
+    connection.execute(
+        "INSERT INTO pgsupervise_recipient (bucket, recipient, time_zone, updated_at) VALUES (%s, %s, 'UTC', now())",
+        [BUCKET, ADA],
+    )
+    with traffic(connection) as seen:
+        known = batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + 9 * HOUR)
+    assert (seen.statements, seen.waits) == (8, 2), "what is stored about a recipient comes with the items"
+    assert [batch.person for batch in known if isinstance(batch, DueBatch)] == [Person(recipient=ADA, time_zone="UTC")]
+    connection.execute("DELETE FROM pgsupervise_recipient")
     with traffic(connection) as seen:
         bare = batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + 9 * HOUR, bare=["p"])
     assert (seen.statements, seen.waits) == (3, 1), "read: nobody asks for the items"
@@ -86,6 +96,12 @@ def test_a_chunk_takes_as_many_round_trips_as_it_has_questions(connect: Connect)
     with traffic(connection) as seen:
         assert batches.seal_batches(connection, **at, rendered=rendered) == 1
     assert (seen.statements, seen.waits) == (5, 1), "seal"
+
+    (due,) = found
+    assert isinstance(due, DueBatch)
+    with traffic(connection) as seen:
+        assert batches.seal_batches(connection, **at, rendered=[(due, Withheld(Reason.MUTED))]) == 0, "it is sealed"
+    assert (seen.statements, seen.waits) == (6, 1), "seal without a message: one statement more"
 
     with traffic(connection) as seen:
         of_bucket, of_next = deliveries.claim_deliveries(

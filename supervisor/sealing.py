@@ -1,0 +1,118 @@
+"""Sealing the due batches of one bucket: each becomes what is to be sent of it, or the reason why nothing is."""
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import psycopg
+
+from pgsupervise.metrics import recorder
+from pgsupervise.partitions import batches
+from pgsupervise.partitions.batches import deliveries_of
+from pgsupervise.partitions.connection import Connection
+from pgsupervise.partitions.rows import DueBatch, Reduced, Rendering, Withheld
+from pgsupervise.partitions.states import Reason
+
+from .project import Project
+from .senders import storable
+from .waiting import Rendered, with_waits
+
+logger = logging.getLogger(__name__)
+RENDER_RETRY = timedelta(seconds=60)
+Due = DueBatch | batches.UnreadableBatch
+
+
+class Sealing:
+    """Seals batches of one bucket under one epoch."""
+
+    def __init__(self, project: Project, connection: Connection, *, owner: UUID, bucket: int, epoch: int) -> None:
+        self._project = project
+        self._connection = connection
+        self._bucket, self._owner, self._epoch = bucket, owner, epoch
+        self._without_call = [name for name, spec in project.channels.items() if not spec.needs_call]
+        self.made_deliveries = False
+        """Whether something that was sealed is to be sent."""
+
+    def seal(self, due: Sequence[Due], clock: datetime) -> None:
+        """Seal what is due at `clock`; what cannot be rendered waits with its error and stops nobody else's digest."""
+        rendered, failed = self._render(due)
+        rendered = with_waits(self._project, self._connection, self._bucket, clock, rendered)
+        try:
+            self._write(rendered)
+        except (psycopg.DataError, UnicodeError):
+            # A payload that PostgreSQL cannot hold, or that is no text, must not keep the others of its chunk: find out
+            # whose it is.
+            for one in rendered:
+                try:
+                    self._write([one])
+                except (psycopg.DataError, UnicodeError) as error:
+                    failed.append(_failed(one[0], error))
+        if failed:
+            batches.postpone_batches(
+                self._connection,
+                bucket=self._bucket,
+                owner=self._owner,
+                epoch=self._epoch,
+                errors=failed,
+                until=clock + RENDER_RETRY,
+            )
+
+    def _render(self, due: Sequence[Due]) -> tuple[list[Rendered], list[tuple[int, str]]]:
+        rendered: list[Rendered] = []
+        failed: list[tuple[int, str]] = []
+        for batch in due:
+            if isinstance(batch, batches.UnreadableBatch):
+                failed.append(_failed(batch, batch.error))
+                continue
+            try:
+                rendered.append((batch, self._rendering(batch)))
+            except Exception as error:  # a template's fault stops nobody else's digest
+                failed.append(_failed(batch, error))
+        return rendered, failed
+
+    def _rendering(self, batch: DueBatch) -> Rendering:
+        minimum = self._project.policies[batch.policy].minimum
+        if not batch.item_ids:
+            return Withheld(Reason.EMPTY)
+        if len(batch.item_ids) < minimum:
+            return Withheld(Reason.BELOW_MINIMUM)
+        rendering = self._project.render(batch)
+        if isinstance(rendering, Reduced) and len(batch.item_ids) - len(rendering.left_out) < minimum:
+            return Withheld(Reason.BELOW_MINIMUM)
+        return rendering if isinstance(rendering, Reduced | Withheld) else list(rendering)
+
+    def _write(self, rendered: Sequence[Rendered]) -> None:
+        if not rendered:
+            return
+        batches.seal_batches(
+            self._connection,
+            bucket=self._bucket,
+            owner=self._owner,
+            epoch=self._epoch,
+            rendered=rendered,
+            without_call=self._without_call,
+        )
+        self._count(rendered)
+
+    def _count(self, rendered: Sequence[Rendered]) -> None:
+        items: dict[str, list[int]] = defaultdict(list)
+        for batch, _ in rendered:
+            items[batch.policy].append(len(batch.item_ids))
+        for policy, counts in items.items():
+            recorder.batches_sealed(policy, counts)
+        sent = Counter(delivery.channel for _, rendering in rendered for delivery in deliveries_of(rendering))
+        for channel, amount in sent.items():
+            if channel in self._without_call:
+                recorder.deliveries_accepted(channel, amount)
+            else:
+                self.made_deliveries = True
+
+
+def _failed(batch: Due, error: Exception) -> tuple[int, str]:
+    reason = storable(f"{type(error).__name__}: {error}")
+    recorder.render_failed(batch.policy)
+    fields = {"batch": batch.id, "policy": batch.policy, "error": reason}
+    logger.warning("digest could not be rendered", extra={"fields": fields})
+    return batch.id, reason

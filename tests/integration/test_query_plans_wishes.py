@@ -1,0 +1,73 @@
+"""The statements of sealing and sending read what is wished by its indexes, and only what they are asked for."""
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from pgsupervise.partitions import arrays
+from tests.integration import test_query_plans_events as events
+from tests.integration.plans import nodes, plan_of
+from tests.integration.test_query_plans_events import LARGE, RECIPIENT, VALUES
+
+filled = events.filled
+
+WISHES = {"pgsupervise_recipient", "pgsupervise_preference", "pgsupervise_tenantpreference"}
+OF_WISHES = {"pgsupervise_recipient_one", "pgsupervise_preference_one", "pgsupervise_tenantpreference_one"}
+FILL = """
+INSERT INTO pgsupervise_preference (bucket, recipient, tenant, policy, updated_at)
+SELECT DISTINCT bucket, recipient, '', 'p' || i %% 7, now() FROM whom
+ON CONFLICT DO NOTHING;
+INSERT INTO pgsupervise_recipient (bucket, recipient, updated_at) SELECT DISTINCT bucket, recipient, now() FROM whom
+ON CONFLICT DO NOTHING;
+INSERT INTO pgsupervise_tenantpreference (tenant, updated_at) SELECT 't' || i, now() FROM generate_series(1, 3000) i
+ON CONFLICT DO NOTHING;
+UPDATE pgsupervise_event SET read_at = now() WHERE state = 'FOLDED' AND batch_id %% 10 = 3
+"""
+STATISTICS = "ANALYZE pgsupervise_recipient, pgsupervise_preference, pgsupervise_tenantpreference, pgsupervise_event"
+INDEXES = {
+    "due_batches": {"pgsupervise_batch_due", "pgsupervise_event_batch"} | OF_WISHES,
+    "claim_deliveries": {
+        "pgsupervise_delivery_due",
+        "pgsupervise_delivery_waiting",
+        "pgsupervise_delivery_pkey",
+        "pgsupervise_preference_one",
+        "pgsupervise_event_read",
+    },
+    "look_again": {"pgsupervise_batch_pkey", "pgsupervise_event_read", "pgsupervise_event_batch"},
+    "past_digests": {"pgsupervise_delivery_recip"},
+    "insert_deliveries": {"pgsupervise_batch_pkey"},
+    "seal_batches": {"pgsupervise_batch_pkey"},
+    "withhold_events": {"pgsupervise_event_pkey"},
+    "preferences": {"pgsupervise_preference_one"},
+    "recipients": {"pgsupervise_recipient_one"},
+    "tenant_preferences": {"pgsupervise_tenantpreference_one"},
+    "probe_notifications": {"pgsupervise_event_pending", "pgsupervise_batch_due", "pgsupervise_delivery_due"},
+}
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "insert_deliveries": {
+        "channels": arrays.texts(["sendgrid"] * 200),
+        "not_before": arrays.times_or_null([None] * 200),
+    },
+    "past_digests": {"policies": arrays.texts(["p"]), "recipients": arrays.texts([RECIPIENT])},
+    "tenant_preferences": {"tenants": arrays.texts(["t7", "t8"])},
+}
+REASONS = {"reasons": arrays.texts(["muted"] * 200)}
+SORTS_WHAT_IT_HAS_LIMITED = {"due_batches", "insert_deliveries", "probe_notifications"}
+
+
+@pytest.mark.parametrize("name", INDEXES)
+@pytest.mark.parametrize("stored", [False, True], ids=["nothing stored", "much stored"])
+def test_a_statement_reads_by_its_indexes_alone(filled: psycopg.Connection, name: str, stored: bool) -> None:
+    with filled.transaction(force_rollback=True):
+        if stored:
+            for statement in FILL.split(";"):
+                filled.execute(statement.replace("%%", "%").encode())
+            filled.execute(STATISTICS)
+        found = list(nodes(plan_of(filled, name, VALUES | REASONS | OTHERWISE.get(name, {}))))
+    read = [
+        node for node in found if node.get("Relation Name") in LARGE | WISHES and node["Node Type"] != "ModifyTable"
+    ]
+    assert {node["Node Type"] for node in read} <= {"Index Scan", "Index Only Scan"}
+    assert {node["Index Name"] for node in found if "Index Name" in node} - {"pgsupervise_lease_pkey"} == INDEXES[name]
+    assert name in SORTS_WHAT_IT_HAS_LIMITED or not [node for node in found if "Sort" in node["Node Type"]]
