@@ -79,27 +79,29 @@ class Fold:
         An event behind the window closes the open batch and opens the next one. An event that is older than the open
         batch joins it: nothing is lost, and nothing is sent twice.
         """
-        if event.kind == "own":
-            self.filtered.append((event.id, Reason.OWN_ACTION))
+        number, policy, recipient, tenant, key_text, at, kind, _ = event
+        if kind == "own":
+            self.filtered.append((number, Reason.OWN_ACTION))
             return
-        key = key_of(event, self._hosts)
-        at = event.occurred_at
+        key = (self._hosts.get(policy, policy), recipient, tenant, key_text)
         batch = self._open.get(key)
         if batch is not None and at >= batch.closes_at:
             self._close(batch)
             batch = None
-        if event.kind == "flush":
+        if kind == "flush":
             self._flush(event, batch)
             return
-        person = self._persons.get(event.recipient) if self._persons else None
+        person = self._persons.get(recipient) if self._persons else None
         rule = self._rules(key, None) if person is None else self._personal_rule(key, person)
         if batch is None:
             batch = self._opened(key, rule, event, person)
-        else:
-            batch.closes_at = rule.extends(batch.opened_at, at, batch.closes_at)
-        if batch.state is BatchState.OPEN:
-            batch.deliver_at = batch.closes_at
-        self._take(batch, event)
+        elif rule.sliding_max is not None:
+            batch.closes_at = batch.deliver_at = rule.extends(batch.opened_at, at, batch.closes_at)
+        batch.item_count += 1
+        batch.event_ids.append(number)
+        if batch.last_at is None or at > batch.last_at:
+            batch.last_at = at
+        self.touched[id(batch)] = batch
         if (
             rule.flush_at is not None
             and batch.item_count - batch.gone >= rule.flush_at
@@ -113,12 +115,6 @@ class Fold:
         if rule is None:
             rule = self._personal[key] = self._rules(key, person)
         return rule
-
-    def _take(self, batch: FoldedBatch, event: PendingEvent) -> None:
-        batch.item_count += 1
-        batch.event_ids.append(event.id)
-        batch.last_at = max(batch.last_at or event.occurred_at, event.occurred_at)
-        self.touched[id(batch)] = batch
 
     def _opened(self, key: Key, rule: WindowRule, event: PendingEvent, person: Person | None) -> FoldedBatch:
         at = event.occurred_at
