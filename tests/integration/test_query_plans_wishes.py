@@ -16,9 +16,12 @@ WISHES = {"pgsupervise_recipient", "pgsupervise_preference", "pgsupervise_tenant
 OF_WISHES = {"pgsupervise_recipient_one", "pgsupervise_preference_one", "pgsupervise_tenantpreference_one"}
 FILL = """
 INSERT INTO pgsupervise_preference (bucket, recipient, tenant, policy, updated_at)
-SELECT DISTINCT bucket, recipient, '', 'p' || i %% 7, now() FROM whom;
-INSERT INTO pgsupervise_recipient (bucket, recipient, updated_at) SELECT DISTINCT bucket, recipient, now() FROM whom;
-INSERT INTO pgsupervise_tenantpreference (tenant, updated_at) SELECT 't' || i, now() FROM generate_series(1, 3000) i;
+SELECT DISTINCT bucket, recipient, '', 'p' || i %% 7, now() FROM whom
+ON CONFLICT DO NOTHING;
+INSERT INTO pgsupervise_recipient (bucket, recipient, updated_at) SELECT DISTINCT bucket, recipient, now() FROM whom
+ON CONFLICT DO NOTHING;
+INSERT INTO pgsupervise_tenantpreference (tenant, updated_at) SELECT 't' || i, now() FROM generate_series(1, 3000) i
+ON CONFLICT DO NOTHING;
 UPDATE pgsupervise_event SET read_at = now() WHERE state = 'FOLDED' AND batch_id %% 10 = 3
 """
 STATISTICS = "ANALYZE pgsupervise_recipient, pgsupervise_preference, pgsupervise_tenantpreference, pgsupervise_event"
