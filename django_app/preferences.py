@@ -31,7 +31,8 @@ class Wishes(NamedTuple):
     """What counts for a policy's digests to one recipient.
 
     `channels` are those of the policy's that are wished: none of them is as good as muted; None where the policy is
-    not registered and nobody wishes any. `window` is {"every": seconds}, {"cron": rule} or None for the declared one.
+    not registered and nobody wishes any. `window` is {"every": seconds}, {"cron": rule} or None for the declared one;
+    whoever reads it must expect any JSON, for rows are written by raw SQL too.
     """
 
     muted: bool
@@ -51,7 +52,7 @@ def wishes_of(person: Person | None, policy_name: str, category: str = "", tenan
     wishes = list(_in_order(person, policy_name, category, tenant))
     muted = next((wish.muted for wish in wishes if isinstance(wish.muted, bool)), False)
     wished = next((wish.channels for wish in wishes if isinstance(wish.channels, list | tuple)), None)
-    window = next((wish.window for wish in wishes if isinstance(wish.window, Mapping)), None)
+    window = next((wish.window for wish in wishes if wish.window is not None), None)
     if wished is None:
         channels = declared
     elif declared is None:
