@@ -5,12 +5,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from . import arrays
 from .connection import Connection
 from .errors import LeaseLostError
+from .held import HELD, who_is_held
 from .leases import ask_for_lease, hold_lease
 from .marks import START, Place
 from .round_trips import sent_together
@@ -125,24 +126,31 @@ def seal_batches(
     """Seal batches and insert their deliveries in one transaction and round trip; return how many were sealed.
 
     Deliveries by the channels `without_call` are accepted with that. Raises LeaseLostError, having written nothing,
-    when the bucket is no longer held with this epoch.
+    when the bucket is no longer held with this epoch, and HeldError where others hold one of the batches or have taken
+    out an item.
     """
     new = [(batch.id, delivery) for batch, deliveries in rendered for delivery in deliveries]
+    lease: dict[str, Any] = {"bucket": bucket, "owner": owner, "epoch": epoch}
     ids = arrays.numbers(batch.id for batch, _ in rendered)
-    with sent_together(connection):
-        held = ask_for_lease(connection, bucket, owner, epoch)
-        parameters = {"bucket": bucket, "ids": ids, "owner": owner, "epoch": epoch}
-        sealed = connection.execute(load("seal_batches"), parameters)
-        connection.execute(
-            load("insert_deliveries"),
-            {
-                "bucket": bucket,
-                "batch_ids": arrays.numbers(id_ for id_, _ in new),
-                "channels": arrays.texts(delivery.channel for _, delivery in new),
-                "payloads": arrays.texts(_as_json(delivery.payload) for _, delivery in new),
-                "without_call": list(without_call),
-            },
-        )
+    item_ids = [id_ for batch, _ in rendered for id_ in batch.item_ids]
+    try:
+        with sent_together(connection):
+            held = ask_for_lease(connection, bucket, owner, epoch)
+            sealed = connection.execute(load("seal_batches"), {**lease, "ids": ids})
+            checked = {"bucket": bucket, "ids": ids, "item_ids": arrays.numbers(item_ids)}
+            connection.execute(load("sealed_as_rendered"), checked)
+            connection.execute(
+                load("insert_deliveries"),
+                {
+                    "bucket": bucket,
+                    "batch_ids": arrays.numbers(id_ for id_, _ in new),
+                    "channels": arrays.texts(delivery.channel for _, delivery in new),
+                    "payloads": arrays.texts(_as_json(delivery.payload) for _, delivery in new),
+                    "without_call": list(without_call),
+                },
+            )
+    except HELD:
+        raise who_is_held(connection, **lease, batches=(batch.id for batch, _ in rendered), rendered=item_ids) from None
     if not held():
         raise LeaseLostError(bucket, epoch)
     return sealed.rowcount
