@@ -44,7 +44,8 @@ def retract(
     transactions, and for others who take back the same event.
 
     Raises TypeError or ValueError for other values, and under REPEATABLE READ and SERIALIZABLE a serialization failure
-    (django.db.OperationalError) where the event or its batch has changed since the caller's transaction began.
+    (django.db.OperationalError) where the event or its batch has changed since the caller's transaction began; under
+    SERIALIZABLE also at the commit, as for whoever reads there.
     """
     named = _named(policy, recipient, idempotency_key)
     if (event_id is None) == (named is None):
