@@ -34,21 +34,13 @@ def load(settings_module: str | None) -> Project:
     whatever else is wrong with it `problems` returns.
     """
     _set_up(settings_module or os.environ.get(ENVIRONMENT_VARIABLE, ""))
-    from . import channels, policies, rendering, task_runner  # they import models, which need Django set up
+    from . import channels, rendering, task_runner  # they import models, which need Django set up
 
-    policy_specs = {
-        name: PolicySpec(
-            rule=policy.rule(),
-            resend_unknown=policy.on_unknown == "resend",
-            is_bare=not channels.takes(policy.channel),
-        )
-        for name, policy in policies.registry.items()
-    }
     project = Project(
         conninfo=conninfo(),
         tasks=task_runner.task_specs(),
         run_task=task_runner.run_task,
-        policies=policy_specs,
+        policies=policy_specs(),
         render=rendering.render,
         channels=channels.known(),
         longest_send=longest_send(),
@@ -56,6 +48,20 @@ def load(settings_module: str | None) -> Project:
     )
     _let_go()
     return project
+
+
+def policy_specs() -> dict[str, PolicySpec]:
+    """Return what the processes need to know about the registered policies."""
+    from . import channels, policies
+
+    return {
+        name: PolicySpec(
+            rule=policy.rule(),
+            resend_unknown=policy.on_unknown == "resend",
+            is_bare=not channels.takes(policy.channel),
+        )
+        for name, policy in policies.registry.items()
+    }
 
 
 def longest_send() -> timedelta:
