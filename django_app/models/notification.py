@@ -88,8 +88,8 @@ class Event(RecipientColumns):
             ),
             models.Index("about_type", "about_id", name="pgsupervise_event_about", condition=~Q(about_type="")),
             models.Index(
-                "bucket",
                 "recipient",
+                "bucket",
                 "id",
                 name="pgsupervise_event_left_out",
                 condition=Q(state__in=[EventState.RETRACTED, EventState.FILTERED]),

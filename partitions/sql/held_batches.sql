@@ -1,10 +1,12 @@
 -- Recipients of batches that somebody else's transaction has locked.
 WITH free AS (
     SELECT b.id
-    FROM pgsupervise_batch b
-    WHERE b.bucket = %(bucket)s AND b.id = ANY(%(ids)s::bigint[])
-    FOR NO KEY UPDATE SKIP LOCKED
+    FROM unnest(%(ids)s::bigint[]) AS wanted (id)
+    JOIN pgsupervise_batch b ON b.id = wanted.id
+    WHERE b.bucket = %(bucket)s
+    FOR NO KEY UPDATE OF b SKIP LOCKED
 )
 SELECT DISTINCT b.recipient
-FROM pgsupervise_batch b
-WHERE b.bucket = %(bucket)s AND b.id = ANY(%(ids)s::bigint[]) AND b.id NOT IN (SELECT free.id FROM free)
+FROM unnest(%(ids)s::bigint[]) AS wanted (id)
+JOIN pgsupervise_batch b ON b.id = wanted.id
+WHERE b.bucket = %(bucket)s AND b.id NOT IN (SELECT free.id FROM free)

@@ -1,10 +1,12 @@
 -- Recipients of pending events that somebody else's transaction has locked.
 WITH free AS (
     SELECT e.id
-    FROM pgsupervise_event e
-    WHERE e.bucket = %(bucket)s AND e.id = ANY(%(ids)s::bigint[])
-    FOR NO KEY UPDATE SKIP LOCKED
+    FROM unnest(%(ids)s::bigint[]) AS wanted (id)
+    JOIN pgsupervise_event e ON e.id = wanted.id
+    WHERE e.bucket = %(bucket)s
+    FOR NO KEY UPDATE OF e SKIP LOCKED
 )
 SELECT DISTINCT e.recipient
-FROM pgsupervise_event e
-WHERE e.bucket = %(bucket)s AND e.id = ANY(%(ids)s::bigint[]) AND e.id NOT IN (SELECT free.id FROM free)
+FROM unnest(%(ids)s::bigint[]) AS wanted (id)
+JOIN pgsupervise_event e ON e.id = wanted.id
+WHERE e.bucket = %(bucket)s AND e.id NOT IN (SELECT free.id FROM free)
