@@ -22,7 +22,7 @@ class Retraction(StrEnum):
     RETRACTED = "RETRACTED"
     """It is in no digest, and never will be; also where that was so before, by a retraction or by another reason."""
     SEALED = "SEALED"
-    """Too late: its batch is sealed. No channel has taken the message yet."""
+    """Too late: its batch is sealed. No channel had taken the message when it was asked."""
     SENT = "SENT"
     """Too late: a channel has taken the message, is taking it, or may have."""
     UNKNOWN = "UNKNOWN"

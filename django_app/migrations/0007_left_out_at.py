@@ -6,8 +6,6 @@ and the planner read all that was ever left out there to find that nothing of so
 
 from django.db import migrations, models
 
-LEFT_OUT = {"name": "pgsupervise_event_left_out", "condition": models.Q(state__in=["RETRACTED", "FILTERED"])}
-
 
 class Migration(migrations.Migration):
     dependencies = [("pgsupervise", "0006_notifications_complete")]
@@ -19,5 +17,14 @@ class Migration(migrations.Migration):
             field=models.DateTimeField(blank=True, help_text="When it was retracted or filtered.", null=True),
         ),
         migrations.RemoveIndex(model_name="event", name="pgsupervise_event_left_out"),
-        migrations.AddIndex(model_name="event", index=models.Index("recipient", "bucket", "id", **LEFT_OUT)),
+        migrations.AddIndex(
+            model_name="event",
+            index=models.Index(
+                "recipient",
+                "bucket",
+                "id",
+                name="pgsupervise_event_left_out",
+                condition=models.Q(state__in=["RETRACTED", "FILTERED"]),
+            ),
+        ),
     ]

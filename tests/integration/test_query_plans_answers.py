@@ -84,7 +84,7 @@ def test_an_owners_statement_finds_its_rows_by_its_index(filled: psycopg.Connect
 @pytest.mark.parametrize("name", INDEXES)
 def test_a_callers_statement_finds_its_rows_by_its_index(filled: psycopg.Connection, name: str) -> None:
     explain = f"EXPLAIN (FORMAT JSON) {load(name)}"
-    row = psycopg.ClientCursor(filled).execute(explain, VALUES).fetchone()  # type: ignore[arg-type]  # a file of ours
+    row = psycopg.ClientCursor(filled).execute(explain, VALUES).fetchone()
     assert row
     assert_indexes(row[0][0]["Plan"], INDEXES[name])
 
