@@ -16,6 +16,7 @@ from pgsupervise.partitions.marks import Marks
 from tests.integration.test_flushing import World
 from tests.integration.test_notification_rows import ADA, BUCKET, HOUR, NOON
 from tests.integration.test_retracting import MINUTE, RETRACTED, SEALED, SENT, in_a_thread, sealed_items, state, told
+from tests.integration.world import one
 from tests.registries import own_registries
 from tests.waiting import wait_until
 
@@ -145,6 +146,24 @@ def test_who_asks_while_the_owner_folds_waits_and_takes_it_out_of_the_batch(worl
     asking.join(10)
     assert answers == [RETRACTED]
     assert state(event_id) == ("RETRACTED", batch_id)
+
+
+def test_who_asks_while_the_owner_folds_and_seals_is_told_that_it_is_sealed(world: World, connect: Connect) -> None:
+    event_id, watching = told(), connect()
+    with world.connection.transaction():
+        batch_id = one(
+            world.connection,
+            """INSERT INTO pgsupervise_batch (bucket, policy, recipient, state, opened_at, closes_at, deliver_at,
+                item_count, sealed_at) VALUES (%s, 'p', %s, 'SEALED', now(), now(), now(), 1, now()) RETURNING id""",
+            BUCKET,
+            ADA,
+        )
+        world.connection.execute("UPDATE pgsupervise_event SET state = 'FOLDED', batch_id = %s", [batch_id])
+        asking, answers = in_a_thread(lambda: retract(event_id))
+        wait_until(lambda: watching.execute(WAITING).fetchone() == (1,), 10)
+    asking.join(10)
+    assert answers == [SEALED], "it was pending when it was asked, and is not any more"
+    assert state(event_id) == ("FOLDED", batch_id)
 
 
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
