@@ -16,7 +16,7 @@ from django.core import checks
 from django.db import connections, router
 from psycopg import pq
 
-from pgsupervise.supervisor.project import Project
+from pgsupervise.supervisor.project import PolicySpec, Project
 
 from .texts import one_line
 
@@ -35,14 +35,13 @@ def load(settings_module: str | None) -> Project:
     whatever else is wrong with it `problems` returns.
     """
     _set_up(settings_module or os.environ.get(ENVIRONMENT_VARIABLE, ""))
-    from . import channels, policies, preferences_sealing, task_runner  # they import models, which need Django set up
-    from .policy_specs import spec_of
+    from . import channels, preferences_sealing, task_runner  # they import models, which need Django set up
 
     project = Project(
         conninfo=conninfo(),
         tasks=task_runner.task_specs(),
         run_task=task_runner.run_task,
-        policies={name: spec_of(policy) for name, policy in policies.registry.items()},
+        policies=policy_specs(),
         render=preferences_sealing.render,
         channels=channels.known(),
         longest_send=longest_send(),
@@ -52,6 +51,14 @@ def load(settings_module: str | None) -> Project:
     )
     let_go()
     return project
+
+
+def policy_specs() -> dict[str, PolicySpec]:
+    """Return what the processes need to know about the registered policies."""
+    from . import policies
+    from .policy_specs import spec_of
+
+    return {name: spec_of(policy) for name, policy in policies.registry.items()}
 
 
 def longest_send() -> timedelta:

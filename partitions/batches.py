@@ -11,6 +11,7 @@ from uuid import UUID
 from . import arrays
 from .connection import Connection
 from .errors import LeaseLostError
+from .held import HELD, who_is_held
 from .leases import ask_for_lease, hold_lease
 from .marks import START, Place
 from .persons import ask_for_persons
@@ -149,33 +150,41 @@ def seal_batches(
     """Seal batches and insert their deliveries in one transaction and round trip; return how many were sealed.
 
     Deliveries by the channels `without_call` are accepted with that. Events of what is withheld, or left out, are
-    filtered. Raises LeaseLostError, having written nothing, when the bucket is no longer held with this epoch.
+    filtered. Raises LeaseLostError, having written nothing, when the bucket is no longer held with this epoch, and
+    HeldError where others hold one of the batches or have taken out an item.
     """
     new = [(batch.id, delivery) for batch, rendering in rendered for delivery in deliveries_of(rendering)]
-    lease: dict[str, object] = {"bucket": bucket, "owner": owner, "epoch": epoch}
-    sealing = {
-        "ids": arrays.numbers(batch.id for batch, _ in rendered),
-        "reasons": arrays.texts(_reason(rendering) for _, rendering in rendered),
-    }
-    with sent_together(connection):
-        held = ask_for_lease(connection, bucket, owner, epoch)
-        sealed = connection.execute(load("seal_batches"), {**lease, **sealing})
-        connection.execute(
-            load("insert_deliveries"),
-            {
-                "bucket": bucket,
-                "batch_ids": arrays.numbers(id_ for id_, _ in new),
-                "channels": arrays.texts(delivery.channel for _, delivery in new),
-                "payloads": arrays.texts(_as_json(delivery.payload) for _, delivery in new),
-                "not_before": arrays.times_or_null(delivery.not_before for _, delivery in new),
-                "without_call": list(without_call),
-            },
-        )
-        if filtered := [event for batch, rendering in rendered for event in _filtered(batch, rendering)]:
-            _withhold(connection, lease, filtered)
+    lease: dict[str, Any] = {"bucket": bucket, "owner": owner, "epoch": epoch}
+    ids = arrays.numbers(batch.id for batch, _ in rendered)
+    item_ids = [id_ for batch, _ in rendered for id_ in batch.item_ids]
+    try:
+        with sent_together(connection):
+            held = ask_for_lease(connection, bucket, owner, epoch)
+            reasons = arrays.texts(_reason(rendering) for _, rendering in rendered)
+            sealed = connection.execute(load("seal_batches"), {**lease, "ids": ids, "reasons": reasons})
+            checked = {"bucket": bucket, "ids": ids, "item_ids": arrays.numbers(item_ids)}
+            connection.execute(load("sealed_as_rendered"), checked)
+            connection.execute(load("insert_deliveries"), _columns_of_deliveries(bucket, new, without_call))
+            if filtered := [event for batch, rendering in rendered for event in _filtered(batch, rendering)]:
+                _withhold(connection, lease, filtered)
+    except HELD:
+        raise who_is_held(connection, **lease, batches=(batch.id for batch, _ in rendered), rendered=item_ids) from None
     if not held():
         raise LeaseLostError(bucket, epoch)
     return sealed.rowcount
+
+
+def _columns_of_deliveries(
+    bucket: int, new: Sequence[tuple[int, NewDelivery]], without_call: Collection[str]
+) -> dict[str, object]:
+    return {
+        "bucket": bucket,
+        "batch_ids": arrays.numbers(id_ for id_, _ in new),
+        "channels": arrays.texts(delivery.channel for _, delivery in new),
+        "payloads": arrays.texts(_as_json(delivery.payload) for _, delivery in new),
+        "not_before": arrays.times_or_null(delivery.not_before for _, delivery in new),
+        "without_call": list(without_call),
+    }
 
 
 def deliveries_of(rendering: Rendering) -> Sequence[NewDelivery]:

@@ -4,13 +4,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import starmap
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from . import arrays, persons
 from .connection import Connection, Cursor
 from .errors import LeaseLostError
 from .folding import Fold, FoldedBatch, Key, Known, Rules, key_of
+from .held import HELD, who_is_held
 from .leases import ask_for_lease
 from .marks import START, Marks, Place
 from .round_trips import sent_together
@@ -28,6 +29,8 @@ class Folded(NamedTuple):
     reached: Place
     earliest: datetime | None
     """The earliest time at which one of the batches that it touched is to be sealed."""
+    read: int
+    """How many pending events it has seen: those folded, and those of recipients who are left for later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +119,12 @@ def fold_events(
     folding: Folding,
     limit: int = 5000,
     after: Place = START,
+    left: Collection[str] = (),
 ) -> Folded:
     """Fold up to `limit` pending events of a bucket, those behind `after`, in three round trips.
 
-    Raises LeaseLostError, having written nothing, when the bucket is no longer held with this epoch.
+    Events of the recipients `left` stay pending. Raises LeaseLostError, having written nothing, when the bucket is no
+    longer held with this epoch, and HeldError where others hold, or have taken out, what was to be folded.
     """
     # What is read stays as it is without a lock, for the owner alone changes it, and what is written is fenced: a
     # process that is stopped while it thinks must not keep the lease locked.
@@ -135,24 +140,30 @@ def fold_events(
     with sent_together(connection):
         clock_row = connection.execute(load("read_clock"))  # before the events: see Folded.clock
         pending = connection.execute(load("pending_events"), parameters)
-    events = list(map(PendingEvent._make, pending.fetchall()))
+    rows = list(map(PendingEvent._make, pending.fetchall()))
     clock = _clock(clock_row.fetchone())
+    reached = (rows[-1].occurred_at, rows[-1].id) if rows else after
+    events = [event for event in rows if event.recipient not in left] if left else rows
     if not events:
-        return Folded(events, clock, after, None)
+        return Folded(events, clock, reached, None, len(rows))
     known, ids = _known(connection, bucket, events, folding)
     fold = Fold(folding.rules, clock, known, folding.hosts)
     for event in events:
         fold.add(event)
     batches = list(fold.touched.values())
     _number(connection, batches, ids)
-    with sent_together(connection):
-        held = ask_for_lease(connection, bucket, owner, epoch)
-        _write(connection, {"bucket": bucket, "owner": owner, "epoch": epoch}, batches, fold.filtered)
+    lease: dict[str, Any] = {"bucket": bucket, "owner": owner, "epoch": epoch}
+    try:
+        with sent_together(connection):
+            held = ask_for_lease(connection, bucket, owner, epoch)
+            _write(connection, lease, batches, fold.filtered)
+    except HELD:
+        old = [batch.id for batch in batches if batch.id is not None and not batch.is_new]
+        raise who_is_held(connection, **lease, events=(event.id for event in events), batches=old) from None
     if not held():
         raise LeaseLostError(bucket, epoch)
-    last = events[-1]
     earliest = min((batch.deliver_at for batch in batches), default=None)
-    return Folded(events, clock, (last.occurred_at, last.id), earliest)
+    return Folded(events, clock, reached, earliest, len(rows))
 
 
 def _clock(row: tuple[datetime] | None) -> datetime:

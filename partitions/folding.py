@@ -1,5 +1,6 @@
 """Putting events into batches: pure, so that the same events give the same digests on every machine and every day."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -88,7 +89,7 @@ class Fold:
         if batch is not None and at >= batch.closes_at:
             self._close(batch)
             batch = None
-        if kind == "flush":
+        if kind in ("flush", "recompute"):
             self._flush(event, batch)
             return
         person = self._persons.get(recipient) if self._persons else None
@@ -144,9 +145,26 @@ class Fold:
         return last is None or at - last > quiet
 
     def _flush(self, event: PendingEvent, batch: FoldedBatch | None) -> None:
-        self.filtered.append((event.id, Reason.FLUSH))
-        if batch is not None:
-            self._close_early(batch, event.occurred_at)
+        self.filtered.append((event.id, Reason.FLUSH if event.kind == "flush" else Reason.RECOMPUTED))
+        if batch is None:
+            return
+        if event.kind == "recompute" and (end := self._recomputed(event, batch)):
+            batch.closes_at = batch.deliver_at = end
+            self.touched[id(batch)] = batch
+            return
+        self._close_early(batch, event.occurred_at)
+
+    def _recomputed(self, event: PendingEvent, batch: FoldedBatch) -> datetime | None:
+        """Return the end that a batch has by the window of now; None where that lies before its events, or before now.
+
+        The wish holds the end by the first event; what came since may have moved it.
+        """
+        person = self._persons.get(event.recipient) if self._persons else None
+        last_at = batch.last_at or batch.opened_at
+        wanted = datetime.fromisoformat(json.loads(event.data_json or "{}")["closes_at"])
+        rule = self._rules(batch.key, None) if person is None else self._personal_rule(batch.key, person)
+        end = rule.extends(batch.opened_at, last_at, wanted)
+        return end if end > max(last_at, event.occurred_at) else None
 
     def _close_early(self, batch: FoldedBatch, at: datetime) -> None:
         at_once = min(at, self._clock)

@@ -6,7 +6,7 @@ what it has passed. Marks are for speed alone: what commits late, comes again or
 holds some drops them about once a second, and no decision that needs all rows may rest on a read from a mark.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 Place = tuple[datetime, int]
@@ -28,3 +28,5 @@ class Marks:
     safe: int = 0
     """The last delivery claimed for channels that may send twice, and for the others."""
     unsafe: int = 0
+    left: set[str] = field(default_factory=set)
+    """Recipients who are neither folded nor sealed: a caller's open transaction holds rows of theirs."""

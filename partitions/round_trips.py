@@ -21,7 +21,8 @@ def sent_together(connection: Connection) -> Iterator[None]:
     try:
         with connection.pipeline():
             # Not psycopg's transaction(), which in a pipeline waits for the server at both ends.
-            connection.execute("BEGIN", prepare=False)
+            # Each statement has to see what was committed before it, whatever the server's default is.
+            connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED", prepare=False)
             if not is_direct(connection):
                 connection.execute(load("plan_by_keys"), {"local": True})
             yield

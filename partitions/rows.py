@@ -44,7 +44,9 @@ class PendingEvent(NamedTuple):
     key: str
     occurred_at: datetime
     kind: str = "event"
-    """A "flush" asks for its key's batch to be closed, and an "own" is the recipient's action that is left out."""
+    """A "flush" asks for its key's batch to be closed, a "recompute" for another end, which is in its data; an "own" is
+    the recipient's action that is left out.
+    """
     data_json: str | None = None
     """Only where the policy's window depends on it."""
 

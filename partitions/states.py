@@ -31,6 +31,8 @@ class Reason(StrEnum):
 
     FLUSH = "flush"
     """No event at all: it asked for a flush, and the fold has done it."""
+    RECOMPUTED = "recomputed"
+    """No event at all: it asked for the end that its batch's window has as it is declared now."""
     OWN_ACTION = "own action"
     READ = "read"
     MUTED = "muted"

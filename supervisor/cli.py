@@ -19,7 +19,11 @@ COMPOSITION_ROOT = "pgsupervise.django_app.composition"
 """Where the Django side is put together. Loaded by name: nothing in this package imports Django."""
 
 COMMANDS = {
+    "conservation": "pgsupervise.django_app.conservation_command",
+    "explain": "pgsupervise.django_app.explain_command",
     "flush": "pgsupervise.django_app.flush_command",
+    "policies": "pgsupervise.django_app.policies_command",
+    "preview": "pgsupervise.django_app.preview_command",
     "replay": "pgsupervise.django_app.replay.command",
 }
 """Commands of the Django side: module with an attribute of the command's name."""

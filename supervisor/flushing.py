@@ -16,6 +16,7 @@ from pgsupervise.partitions.windows import WindowRule
 
 from .project import Project
 from .sealing import Sealing
+from .yielding import yielding
 
 FOLD_CHUNK = 5000
 SEAL_CHUNK = 1000
@@ -34,7 +35,7 @@ class Flushing:
         self._policies = list(project.policies)
         self._folding = folding_of(project)
         self._bare = [name for name, policy in project.policies.items() if policy.is_bare]
-        self._sealing = Sealing(project, connection, owner=owner, bucket=bucket, epoch=epoch)
+        self._sealing = Sealing(project, connection, owner=owner, bucket=bucket, epoch=epoch, marks=marks)
         self._due = False
 
     @property
@@ -64,22 +65,28 @@ class Flushing:
         while True:
             began = self._marks.folded
             full = self._fold_chunk()
-            if not may_go_on():
+            if full is None or not may_go_on():
                 return None
             if not full:
                 return _FoldedAll(self._clock, complete=began == START)
 
-    def _fold_chunk(self) -> bool:
-        """Return whether there may be more."""
-        new = events.fold_events(
-            self._connection,
-            bucket=self._bucket,
-            owner=self._owner,
-            epoch=self._epoch,
-            folding=self._folding,
-            limit=FOLD_CHUNK,
-            after=self._marks.folded,
+    def _fold_chunk(self) -> bool | None:
+        """Return whether there may be more; None where nothing could be folded."""
+        new = yielding(
+            self._marks,
+            lambda: events.fold_events(
+                self._connection,
+                bucket=self._bucket,
+                owner=self._owner,
+                epoch=self._epoch,
+                folding=self._folding,
+                limit=FOLD_CHUNK,
+                after=self._marks.folded,
+                left=self._marks.left,
+            ),
         )
+        if new is None:
+            return None
         self._clock, self._marks.folded = new.clock, new.reached
         if new.earliest:
             # A late event may have opened a batch whose time came before that of others that are sealed.
@@ -87,7 +94,7 @@ class Flushing:
             self._due = self._due or new.earliest <= new.clock
         for policy, count in Counter(event.policy for event in new.events if event.kind == "event").items():
             recorder.events_folded(policy, count)
-        return len(new.events) == FOLD_CHUNK
+        return new.read == FOLD_CHUNK
 
     def _seal_next(self, clock: datetime) -> bool:
         due = batches.due_batches(

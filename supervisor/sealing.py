@@ -3,6 +3,7 @@
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,12 +13,14 @@ from pgsupervise.metrics import recorder
 from pgsupervise.partitions import batches
 from pgsupervise.partitions.batches import deliveries_of
 from pgsupervise.partitions.connection import Connection
+from pgsupervise.partitions.marks import Marks
 from pgsupervise.partitions.rows import DueBatch, Reduced, Rendering, Withheld
 from pgsupervise.partitions.states import Reason
 
 from .project import Project
 from .senders import storable
 from .waiting import Rendered, with_waits
+from .yielding import yielding
 
 logger = logging.getLogger(__name__)
 RENDER_RETRY = timedelta(seconds=60)
@@ -27,10 +30,13 @@ Due = DueBatch | batches.UnreadableBatch
 class Sealing:
     """Seals batches of one bucket under one epoch."""
 
-    def __init__(self, project: Project, connection: Connection, *, owner: UUID, bucket: int, epoch: int) -> None:
+    def __init__(
+        self, project: Project, connection: Connection, *, owner: UUID, bucket: int, epoch: int, marks: Marks
+    ) -> None:
         self._project = project
         self._connection = connection
         self._bucket, self._owner, self._epoch = bucket, owner, epoch
+        self._marks = marks
         self._without_call = [name for name, spec in project.channels.items() if not spec.needs_call]
         self.made_deliveries = False
         """Whether something that was sealed is to be sent."""
@@ -50,14 +56,16 @@ class Sealing:
                 except (psycopg.DataError, UnicodeError) as error:
                     failed.append(_failed(one[0], error))
         if failed:
-            batches.postpone_batches(
-                self._connection,
-                bucket=self._bucket,
-                owner=self._owner,
-                epoch=self._epoch,
-                errors=failed,
-                until=clock + RENDER_RETRY,
-            )
+            # Where a caller holds one of them all are found due again, when the marks are dropped.
+            with suppress(psycopg.errors.LockNotAvailable):
+                batches.postpone_batches(
+                    self._connection,
+                    bucket=self._bucket,
+                    owner=self._owner,
+                    epoch=self._epoch,
+                    errors=failed,
+                    until=clock + RENDER_RETRY,
+                )
 
     def _render(self, due: Sequence[Due]) -> tuple[list[Rendered], list[tuple[int, str]]]:
         rendered: list[Rendered] = []
@@ -65,6 +73,8 @@ class Sealing:
         for batch in due:
             if isinstance(batch, batches.UnreadableBatch):
                 failed.append(_failed(batch, batch.error))
+                continue
+            if batch.recipient in self._marks.left:
                 continue
             try:
                 rendered.append((batch, self._rendering(batch)))
@@ -84,17 +94,21 @@ class Sealing:
         return rendering if isinstance(rendering, Reduced | Withheld) else list(rendering)
 
     def _write(self, rendered: Sequence[Rendered]) -> None:
-        if not rendered:
-            return
-        batches.seal_batches(
-            self._connection,
-            bucket=self._bucket,
-            owner=self._owner,
-            epoch=self._epoch,
-            rendered=rendered,
-            without_call=self._without_call,
-        )
-        self._count(rendered)
+        if sealed := yielding(self._marks, lambda: self._seal_free(rendered)):
+            self._count(sealed)
+
+    def _seal_free(self, rendered: Sequence[Rendered]) -> list[Rendered]:
+        free = [one for one in rendered if one[0].recipient not in self._marks.left]
+        if free:
+            batches.seal_batches(
+                self._connection,
+                bucket=self._bucket,
+                owner=self._owner,
+                epoch=self._epoch,
+                rendered=free,
+                without_call=self._without_call,
+            )
+        return free
 
     def _count(self, rendered: Sequence[Rendered]) -> None:
         items: dict[str, list[int]] = defaultdict(list)

@@ -10,6 +10,7 @@ from pgsupervise.partitions.states import BatchState, EventState
 
 from .display import cell, linked, list_link, listed, shortened
 from .filters import Admin, IdLink, Order, PolicyFilter, Rows, StateFilter
+from .previews import PreviewMixin, preview_link
 from .readonly import ReadOnlyAdmin
 from .recipients import by_id, of_recipient
 from .terms import Term
@@ -77,10 +78,10 @@ class BatchStateFilter(StateFilter):
 
 
 @admin.register(Batch)
-class BatchAdmin(ReadOnlyAdmin):
+class BatchAdmin(PreviewMixin, ReadOnlyAdmin):
     """Which events go out together, and when."""
 
-    related = (listed("events", Event, "batch"), listed("deliveries", Delivery, "batch"))
+    related = (listed("events", Event, "batch"), listed("deliveries", Delivery, "batch"), preview_link)
     list_display = (
         "id",
         "policy",

@@ -52,6 +52,7 @@ class Event(RecipientColumns):
         db_default=EventState.PENDING.value,
     )
     reason = models.CharField(max_length=50, default="", blank=True, db_default="", help_text="Why it was left out.")
+    left_out_at = models.DateTimeField(null=True, blank=True, help_text="When it was retracted or filtered.")
     batch = models.ForeignKey(
         "Batch", on_delete=models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="events"
     )
@@ -92,8 +93,8 @@ class Event(RecipientColumns):
             ),
             models.Index("about_type", "about_id", name="pgsupervise_event_about", condition=~Q(about_type="")),
             models.Index(
-                "bucket",
                 "recipient",
+                "bucket",
                 "id",
                 name="pgsupervise_event_left_out",
                 condition=Q(state__in=[EventState.RETRACTED, EventState.FILTERED]),
