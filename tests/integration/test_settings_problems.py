@@ -99,7 +99,7 @@ def test_the_key_is_in_no_repr(db: str) -> None:
 
 
 def test_a_sound_project_has_no_problems(db: str) -> None:
-    register(Policy(name="plain", window=HOUR))
+    register(Policy(name="plain", window=HOUR, personal_window=False))
     project = composition.load("tests.settings")
     assert composition.problems() == []
     assert project.policies["plain"] == PolicySpec(rule=Policy(name="p", window=HOUR).rule())
