@@ -99,7 +99,7 @@ def test_the_key_is_in_no_repr(db: str) -> None:
 
 
 def test_a_sound_project_has_no_problems(db: str) -> None:
-    register(Policy(name="plain", window=HOUR))
+    register(Policy(name="plain", window=HOUR, personal_window=False))
     project = composition.load("tests.settings")
     assert composition.problems() == []
     assert project.policies["plain"] == PolicySpec(rule=Policy(name="p", window=HOUR).rule())
@@ -166,7 +166,7 @@ def test_a_database_that_was_not_migrated_is_told(db: str) -> None:
     call_command("migrate", "pgsupervise", "0002", verbosity=0)
     try:
         (problem,) = composition.problems()
-        missing = "0003_inbox, 0004_batches_in_order, 0005_finished_by_time"
+        missing = "0003_inbox, 0004_batches_in_order, 0005_finished_by_time, 0006_notifications_complete"
         assert problem == f"the database has not been migrated ({missing} missing): run manage.py migrate"
     finally:
         call_command("migrate", verbosity=0)

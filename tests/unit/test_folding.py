@@ -239,3 +239,12 @@ def test_a_window_that_is_past_when_it_opens_takes_its_first_event_alone() -> No
     rule = WindowRule(window=HOUR, end=lambda event, person: NOON)
     first, second = folded(rule, [event(1, NOON + MINUTE), event(2, NOON + MINUTE)])
     assert (first.event_ids, first.deliver_at, second.event_ids) == ([1], NOON + MINUTE, [2])
+
+
+def test_quiet_is_counted_from_the_last_event_of_a_batch_not_from_its_first() -> None:
+    rule = WindowRule(window=5 * MINUTE, quiet=10 * MINUTE)
+    batches = folded(rule, [event(n, NOON + minute * MINUTE) for n, minute in enumerate([0, 3, 7, 15])])
+    assert [(batch.event_ids, batch.state) for batch in batches[1:]] == [
+        ([1, 2], BatchState.CLOSED),
+        ([3], BatchState.OPEN),
+    ]

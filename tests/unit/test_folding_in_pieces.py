@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +30,7 @@ RULES = {
     "by-data": WindowRule(window=HOUR, end=lambda event, _: event.occurred_at + int(event.data_json or 0) * MINUTE),
 }
 HOSTS = {"guest of quiet": "quiet", "guest of leading": "leading"}
+GAPS = st.sampled_from([0, 1, 3, 5, 9, 13, 30])
 OTHERS = st.lists(st.sampled_from([*RULES, *HOSTS]), max_size=1)
 BOB = Person(recipient="bob")
 
@@ -87,7 +88,7 @@ def histories(draw: st.DrawFn) -> list[PendingEvent]:
     """Draw events in order of (occurred_at, id), as a fold reads them: of few keys, so that they meet."""
     host = draw(st.sampled_from([*RULES, "quiet", "quiet"]))
     shapes = st.tuples(
-        st.integers(0, 180),
+        GAPS,
         st.sampled_from([host, host, *(guest for guest, its in HOSTS.items() if its == host), *draw(OTHERS)]),
         st.sampled_from(draw(st.sampled_from([["ada"], ["bob"], ["ada", "bob"]]))),
         st.sampled_from(draw(st.sampled_from([[""], ["acme"], ["", "acme"]]))),
@@ -95,10 +96,13 @@ def histories(draw: st.DrawFn) -> list[PendingEvent]:
         st.sampled_from(["event"] * 12 + ["flush", "own"]),
         st.sampled_from(["0", "7", "40"]),
     )
-    drawn = sorted(draw(st.lists(shapes, min_size=1, max_size=40)), key=lambda shape: shape[0])
+    drawn = draw(st.lists(shapes, min_size=2, max_size=30))
+    minutes = accumulate(gap for gap, *_ in drawn)
     return [
         PendingEvent(number, policy, recipient, tenant, key, NOON + minute * MINUTE, kind, data)
-        for number, (minute, policy, recipient, tenant, key, kind, data) in enumerate(drawn)
+        for number, (minute, (_, policy, recipient, tenant, key, kind, data)) in enumerate(
+            zip(minutes, drawn, strict=True)
+        )
     ]
 
 
