@@ -54,7 +54,8 @@ def _show(shown: "Preview", *, html: bool) -> None:
         click.echo(f"cannot be rendered: {shown.error}")
     elif not shown.messages:
         click.echo(f"nothing would be sent: {shown.withheld}")
-    for channel, payload, *_ in shown.messages:
+    for message in shown.messages:
+        channel, payload = message.channel, message.payload
         click.echo(f"by {channel}{' to ' + str(payload['to']) if 'to' in payload else ''}")
         for part in ("subject", "text", *(["html"] if html else [])):
             if payload.get(part):

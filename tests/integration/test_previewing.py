@@ -47,7 +47,8 @@ def run(*words: str) -> tuple[int, str]:
 def test_a_preview_is_the_message_of_now_and_writes_nothing(world: World) -> None:
     (batch,) = unsealed_of(ADA)
     shown = preview(batch)
-    ((channel, payload, _),) = shown.messages
+    (message,) = shown.messages
+    channel, payload = message.channel, message.payload
     assert (shown.items, shown.error, channel) == (2, "", "inbox")
     assert (payload["items"], payload["item_ids"], payload["to"]) == (2, [1, 2], ADA)
     assert payload["subject"]
