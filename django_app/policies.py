@@ -14,6 +14,7 @@ from typing import Literal, get_args
 
 from pgsupervise.partitions.windows import WindowRule
 
+from .retain import Retain
 from .texts import check_text, shorten
 
 MAX_NAME = 100
@@ -57,6 +58,8 @@ class Policy:
     once. `key`: one batch for a recipient, or one for each object of a recipient. `template`: the folder of
     subject.txt, body.txt and body.html. `address` turns a recipient into the channel's address; without it they are
     the same. `on_unknown`: a message that may or may not have gone out is sent again, or held for a person to decide.
+    `retain`: how many items are shown, all where it is None. `threaded`: a mail program shows the digests of one
+    recipient, tenant and key as one conversation.
     """
 
     name: str
@@ -67,6 +70,8 @@ class Policy:
     template: str = "pgsupervise/digest"
     address: Callable[[str], str] | None = None
     on_unknown: OnUnknown = "resend"
+    retain: Retain | None = None
+    threaded: bool = False
 
     def rule(self) -> WindowRule:
         """Return the rule by which the workers close this policy's batches."""
@@ -82,6 +87,7 @@ class Policy:
             *_choice_problems(self.key, "key", get_args(Key)),
             *_choice_problems(self.on_unknown, "on_unknown", get_args(OnUnknown)),
             *self._window_problems(),
+            *_content_problems(self.retain, self.threaded),
         ]
         address: object = self.address
         if address is not None and not callable(address):
@@ -134,6 +140,14 @@ def _text_problems(value: object, what: str, limit: int) -> list[str]:
     except (TypeError, ValueError) as error:
         return [str(error)]
     return []
+
+
+def _content_problems(retain: object, threaded: object) -> list[str]:
+    found = [] if isinstance(threaded, bool) else [f"threaded is {shorten(threaded)}: it must be True or False"]
+    if isinstance(retain, Retain):
+        return found + retain.problems()
+    cure = "it must be Retain(first=10), Retain(last=10) or None"
+    return found if retain is None else [*found, f"retain is {shorten(retain)}: {cure}"]
 
 
 def _choice_problems(value: object, what: str, allowed: tuple[str, ...]) -> list[str]:
