@@ -25,8 +25,8 @@ def render(batch: DueBatch, channels: Sequence[str] | None = None) -> list[NewDe
         with raising_exceptions_only():
             return _render(batch, channels)
     except Exception as error:
-        forget_templates()
-        if not reconnected(error):
+        read_anew, mended = forget_templates(), reconnected(error)
+        if not (read_anew or mended):
             raise
     with raising_exceptions_only():
         return _render(batch, channels)

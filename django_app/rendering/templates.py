@@ -64,13 +64,18 @@ def template_problems(policy: Policy) -> list[str]:
 _forgotten_at = float("-inf")
 
 
-def forget_templates() -> None:
-    """Read the templates anew when they are next needed: one that failed may have been mended on disk."""
+def forget_templates() -> bool:
+    """Read the templates anew when they are next needed, since one that failed may have been mended on disk.
+
+    Return False, having done nothing, where that was done a moment ago: for each of a thousand batches is too often.
+    """
     global _forgotten_at
-    if (now := time.monotonic()) - _forgotten_at > FORGET_SECONDS:  # not for each of a thousand batches
-        _forgotten_at = now
-        for loader in Engine.get_default().template_loaders:
-            loader.reset()
+    if (now := time.monotonic()) - _forgotten_at < FORGET_SECONDS:
+        return False
+    _forgotten_at = now
+    for loader in Engine.get_default().template_loaders:
+        loader.reset()
+    return True
 
 
 def _found(policy: Policy, part: Part, *, single: bool) -> Template | None:
