@@ -22,7 +22,8 @@ def summary(actors: Iterable[str], named: int = 2) -> str:
 
     Raises ValueError when `named` is no positive int.
     """
-    if not isinstance(named, int) or named < 1:
+    given: object = named  # a template may say anything
+    if not isinstance(given, int) or given < 1:
         raise ValueError(f"{named!a:.60} actors cannot be named: give summary an int of at least 1")
     names = [actors] if actors and isinstance(actors, str) else list(map(str, actors))
     shown, others = names[:named], len(names) - named

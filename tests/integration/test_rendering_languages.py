@@ -135,11 +135,13 @@ def test_only_the_project_s_languages_are_spoken(german: None, caplog: pytest.Lo
 
 def test_the_html_says_its_language_and_direction(german: None) -> None:
     def html_for(locale: str) -> str:
-        due = replace(batch(item(1), policy="digest"), person=Person(recipient="ann@example.com", locale=locale))
+        items = [item(number, text="words") for number in (1, 2)]
+        due = replace(batch(*items, policy="digest"), person=Person(recipient="ann@example.com", locale=locale))
         return str(payload(due)["html"])
 
-    assert '<html lang="de" dir="ltr">' in html_for("de")
-    assert '<html lang="ar" dir="rtl">' in html_for("ar")
+    for locale, direction, start in (("de", "ltr", "left"), ("ar", "rtl", "right")):
+        assert f'<html lang="{locale}" dir="{direction}">' in html_for(locale)
+        assert html_for(locale).count(f"border-{start}:") == 2
 
 
 def test_a_project_s_own_templates_are_translated_too(german: None, templates: Path) -> None:
