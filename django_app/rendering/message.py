@@ -26,7 +26,7 @@ def message_of(policy: Policy, batch: DueBatch, parts: AbstractSet[Part]) -> dic
     sender = storable(str(read().from_email))
     message: dict[str, Any] = {"to": _address(policy, batch.recipient), "from": sender}
     with read_by(batch.person):
-        context = context_of(batch, policy.retain)
+        context = context_of(batch, policy.retain) | {"threaded": policy.threaded}
         for part in (part for part in Part if part in parts):
             text = rendered(policy, part, context)
             if text is not None:

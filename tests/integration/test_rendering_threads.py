@@ -68,6 +68,15 @@ def test_a_policy_without_threads_has_no_headers() -> None:
     assert sendgrid_says(rendered)[1] == []
 
 
+@pytest.mark.parametrize(("key", "subject"), [("Trip", "Trip"), ("", "Updates"), ("42", "Updates")])
+def test_the_ready_made_subject_is_the_same_for_each_digest_of_a_thread(key: str, subject: str) -> None:
+    """Gmail shows messages of other subjects apart, whatever their headers say."""
+    items = [item(1), item(2, "Eve"), item(3, "")]
+    for some in (items, items[:1], items[1:], items[2:]):
+        assert payload(batch(*some, policy="digest", key=key))["subject"] == subject
+    assert payload(batch(*items, policy="loose", key=key))["subject"] == "Bob and Eve: Trip"
+
+
 def test_a_channel_that_takes_nothing_has_no_headers() -> None:
     (bare,) = render(due(), ["null"])
     assert "headers" not in bare.payload
