@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.db import DatabaseError, InterfaceError
+
 from pgsupervise.django_app.channels import takes
 from pgsupervise.django_app.policies import registered
 from pgsupervise.partitions.rows import DueBatch, NewDelivery
@@ -25,8 +27,9 @@ def render(batch: DueBatch, channels: Sequence[str] | None = None) -> list[NewDe
         with raising_exceptions_only():
             return _render(batch, channels)
     except Exception as error:
-        read_anew, mended = forget_templates(), reconnected(error)
-        if not (read_anew or mended):
+        # An error of the database is not mended by other templates, and in a transaction of the caller's would only be
+        # hidden by what a second try says.
+        if not (reconnected() if isinstance(error, DatabaseError | InterfaceError) else forget_templates()):
             raise
     with raising_exceptions_only():
         return _render(batch, channels)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import connections
 
 
 class RenderError(ValueError):
@@ -33,16 +33,15 @@ def raising_exceptions_only() -> Iterator[None]:
         raise RenderError(f"{error!r:.200} was raised: what a template calls may raise exceptions only") from None
 
 
-def reconnected(error: Exception) -> bool:
+def reconnected() -> bool:
     """Return whether a database connection was lost, which is no template's fault: the next query opens another one.
 
-    A connection inside an atomic block is left alone.
+    A connection inside an atomic block, which is the caller's, is left alone: Django would close it.
     """
-    if not isinstance(error, DatabaseError | InterfaceError):
-        return False
     lost = False
     for connection in connections.all(initialized_only=True):
-        was_open = connection.connection is not None
+        if connection.in_atomic_block or connection.connection is None:
+            continue
         connection.close_if_unusable_or_obsolete()
-        lost = lost or (was_open and connection.connection is None)
+        lost = lost or connection.connection is None
     return lost

@@ -22,10 +22,8 @@ def read_by(person: Person | None) -> Iterator[None]:
     """Let the block render for this person; where nothing usable is stored, as the project's settings say."""
     language = language_of(person.locale) if person else None
     zone = zone_of(person.time_zone) if person else None
-    with (
-        translation.override(language or settings.LANGUAGE_CODE),
-        timezone.override(zone or timezone.get_default_timezone()),
-    ):
+    # Without a zone the default one is active, but without a language none at all.
+    with translation.override(language or settings.LANGUAGE_CODE), timezone.override(zone):
         yield
 
 
