@@ -17,6 +17,7 @@ from pgsupervise.partitions.windows import WindowRule
 
 from .dated_windows import Before, FromProperty, Until
 from .keys import Key, reader
+from .retain import Retain
 from .texts import shorten
 from .windows import Calendar, Fixed, Sliding, Window
 
@@ -31,6 +32,7 @@ __all__ = [
     "FromProperty",
     "Policy",
     "PolicyError",
+    "Retain",
     "Sliding",
     "Until",
     "register",
@@ -63,7 +65,9 @@ class Policy:
     `template`: the folder of subject.txt, body.txt and body.html. `address` turns a recipient into the channel's
     address; without it they are the same. `on_unknown`: a message that may or may not have gone out is sent again, or
     held for a person to decide. `channel`: its name, or those of several, among which recipients and tenants choose.
-    A `required` policy cannot be muted. `cap`: how often a recipient gets a digest at most.
+    A `required` policy cannot be muted. `cap`: how often a recipient gets a digest at most. `retain`: how many items are
+    shown, all where it is None. `threaded`: a mail program shows the digests of one recipient, tenant and key as one
+    conversation.
     """
 
     name: str
@@ -83,6 +87,8 @@ class Policy:
     on_unknown: OnUnknown = "resend"
     required: bool = False
     cap: Cap | None = None
+    retain: Retain | None = None
+    threaded: bool = False
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pgsupervise.partitions.caps import Cap
 from pgsupervise.partitions.windows import WindowRule
 
 from .keys import key_problems
+from .retain import Retain
 from .texts import check_text, shorten
 from .windows import length_problems
 
@@ -29,6 +30,7 @@ def problems_of(policy: "Policy") -> list[str]:
         *_text_problems(policy.name, "name", MAX_NAME),
         *_channel_problems(policy.channel),
         *_cap_problems(policy.cap),
+        *_retain_problems(policy.retain),
         *_text_problems(policy.template, "template", 200),
         *_text_problems(policy.category, "category", MAX_NAME, required=False),
         *([] if policy.key is None else key_problems(policy.key)),
@@ -118,6 +120,8 @@ def _given(policy: "Policy") -> list[str]:
         "address": None,
         "on_unknown": "resend",
         "cap": None,
+        "retain": None,
+        "threaded": False,
     }
     values = {name: getattr(policy, name) for name in silent}
     return [f"{name} is {shorten(value)}" for name, value in values.items() if value != silent[name]]
@@ -137,9 +141,16 @@ def _cap_problems(cap: object) -> list[str]:
     return [] if cap is None else [f"cap is {shorten(cap)}: it must be Cap(count, per=timedelta), or None"]
 
 
+def _retain_problems(retain: object) -> list[str]:
+    if isinstance(retain, Retain):
+        return retain.problems()
+    cure = "it must be Retain(first=10), Retain(last=10) or None"
+    return [] if retain is None else [f"retain is {shorten(retain)}: {cure}"]
+
+
 def _switch_problems(policy: "Policy") -> list[str]:
     given: dict[str, object] = {
-        name: getattr(policy, name) for name in ("personal_window", "leading", "leaves_out_own", "required")
+        name: getattr(policy, name) for name in ("personal_window", "leading", "leaves_out_own", "required", "threaded")
     }
     return [
         f"{name} is {shorten(value)}: it must be True or False"

@@ -1,14 +1,19 @@
-"""Filters of the ready-made digests."""
+"""Filters of digests: `actors|summary`, `items|actors`, `items|objects` and `item.occurred_at|moment`."""
 
 from datetime import datetime, tzinfo
 from functools import lru_cache
 
 from django import template
 from django.utils import formats
-from django.utils.translation import get_language
+from django.utils.translation import get_language, pgettext
+
+from pgsupervise.django_app.rendering import names
 
 register = template.Library()
-FORMAT = "j M Y, H:i e"
+
+register.filter("summary", names.summary)
+register.filter("actors", names.actors_of)
+register.filter("objects", names.objects_of)
 
 
 @register.filter(expects_localtime=True)
@@ -23,4 +28,4 @@ def moment(at: datetime) -> str:
 @lru_cache(maxsize=1000)
 def _moment(minute: datetime, _zone: tzinfo | None, _language: str | None) -> str:
     # Equal moments of two zones are one key without the zone.
-    return formats.date_format(minute, FORMAT)
+    return formats.date_format(minute, pgettext("format of date and time", "j M Y, H:i e"))

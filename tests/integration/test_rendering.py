@@ -11,7 +11,6 @@ import pytest
 from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.template.autoreload import reset_loaders
 from django.test import override_settings
-from django.utils import timezone, translation
 
 from pgsupervise.django_app import channels
 from pgsupervise.django_app.channels.null import NullChannel
@@ -186,7 +185,11 @@ def test_what_cannot_be_rendered_says_why(templates: Path) -> None:
         render(batch(item(1), policy="gone"))
     with pytest.raises(TemplateDoesNotExist, match=r"notes/subject\.txt"):
         render(batch(item(1)))
-    write(templates, subject_txt=" ", body_txt="x")
+    write(templates, subject_txt=" ", single_subject_txt="\n", body_txt="x")
+    with pytest.raises(ValueError, match=r"notes/single_subject\.txt gave an empty subject"):
+        render(batch(item(1)))
+    (templates / "single_subject.txt").unlink()
+    reset_loaders()
     with pytest.raises(ValueError, match=r"notes/subject\.txt gave an empty subject"):
         render(batch(item(1)))
 
@@ -200,14 +203,6 @@ def test_templates_are_checked_ahead(templates: Path) -> None:
     assert "Invalid block tag" in faulty
     write(templates, subject_txt="x", body_txt="x", single_body_html="{% if %}")
     (faulty,) = template_problems(policy)
-    assert "notes/body.html is faulty" in faulty
+    assert "notes/single_body.html is faulty" in faulty
     with pytest.raises(TemplateSyntaxError):
         render(batch(item(1)))
-
-
-def test_the_default_templates_say_when_in_the_current_zone_and_language() -> None:
-    due = batch(item(1), policy="digest")
-    assert "1 Mar 2026, 12:01 UTC" in payload(due)["text"]
-    with timezone.override("Asia/Tokyo"), translation.override("de"):
-        assert "1 Mär 2026, 21:01 JST" in payload(due)["text"]
-    assert "1 Mar 2026, 12:01 UTC" in payload(due)["text"]

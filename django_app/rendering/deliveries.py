@@ -1,0 +1,52 @@
+"""What a batch becomes: a message for each channel, or an error that is told on the batch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError
+
+from pgsupervise.django_app.channels import takes
+from pgsupervise.django_app.policies import registered
+from pgsupervise.partitions.rows import DueBatch, NewDelivery
+from pgsupervise.supervisor.project import EVERYTHING, Part
+
+from .failures import raising_exceptions_only, reconnected
+from .message import message_of
+from .templates import forget_templates
+
+
+def render(batch: DueBatch, channels: Sequence[str] | None = None) -> list[NewDelivery]:
+    """Return the batch's messages, one for each of the channels, or of the policy's own; none without items.
+
+    A payload is JSON that PostgreSQL can hold: items (their number) and item_ids; and where the channel takes anything
+    of a digest to, from, of subject, text and html (where there is a template for it) what it takes, and headers where
+    the policy is threaded. Raises PolicyError, TemplateDoesNotExist, RenderError, or whatever a template or the
+    policy's `address` raises, but nothing that is no Exception.
+    """
+    try:
+        with raising_exceptions_only():
+            return _render(batch, channels)
+    except Exception as error:
+        # An error of the database is not mended by other templates, and in a transaction of the caller's would only be
+        # hidden by what a second try says.
+        if not (reconnected() if isinstance(error, DatabaseError | InterfaceError) else forget_templates()):
+            raise
+    with raising_exceptions_only():
+        return _render(batch, channels)
+
+
+def _render(batch: DueBatch, channels: Sequence[str] | None) -> list[NewDelivery]:
+    if not batch.item_ids:
+        return []
+    policy = registered(batch.policy)
+    bare: dict[str, Any] = {"items": len(batch.item_ids), "item_ids": list(batch.item_ids)}
+    wanted = {name: takes(name) for name in (policy.channels if channels is None else channels)}
+    parts: frozenset[Part] = frozenset().union(*wanted.values())
+    # Once for all of them: what one channel does not take is left out of its payload.
+    message = message_of(policy, batch, parts) if parts else {}
+    return [
+        NewDelivery(name, bare | {word: value for word, value in message.items() if word not in EVERYTHING - taken})
+        if taken
+        else NewDelivery(name, bare)
+        for name, taken in wanted.items()
+    ]
