@@ -13,7 +13,7 @@ from django.db import transaction
 
 from pgsupervise.partitions.buckets import bucket_of
 
-from . import jsonvalues
+from . import clock, jsonvalues
 from .bulk import copy_rows, write_connection
 from .models import Event
 from .models.notification import EARLIEST, LATEST
@@ -28,6 +28,9 @@ _COLUMNS = "bucket, policy, recipient, key, actor, object, data"
 _VALUES = "%s, %s, %s, %s, %s, %s, %s::jsonb"
 _INSERT = f"INSERT INTO pgsupervise_event ({_COLUMNS}) VALUES ({_VALUES}) RETURNING id"  # noqa: S608 - constants
 _INSERT_AT = f"INSERT INTO pgsupervise_event ({_COLUMNS}, occurred_at) VALUES ({_VALUES}, %s::timestamptz) RETURNING id"  # noqa: S608
+_INSERT_FROZEN = (
+    f"INSERT INTO pgsupervise_event ({_COLUMNS}, occurred_at) VALUES ({_VALUES}, {clock.EVENT_TIME}) RETURNING id"  # noqa: S608
+)
 _COPY = f"COPY pgsupervise_event ({_COLUMNS}, occurred_at) FROM STDIN"
 
 
@@ -58,7 +61,7 @@ def notify(
     row = _row(registered(policy), Notification(recipient, data, actor, object, occurred_at))
     with write_connection(Event).cursor() as cursor:
         if occurred_at is None:
-            cursor.execute(_INSERT, row[:-1])
+            cursor.execute(_INSERT_FROZEN if clock.is_frozen() else _INSERT, row[:-1])
         else:
             cursor.execute(_INSERT_AT, row)
         event_id: int = cursor.fetchone()[0]
@@ -74,8 +77,9 @@ def notify_many(policy: Policy | str, events: Iterable[Notification]) -> int:
     connection = write_connection(Event)
     with transaction.atomic(using=connection.alias):
         with connection.cursor() as cursor:
-            # COPY knows no default for a single row: in this transaction it is what the column's default would say.
-            cursor.execute("SELECT now()::text")
+            # COPY knows no default for a single row: in this transaction it is what the column's default would say,
+            # unless a test has frozen the clock.
+            cursor.execute(f"SELECT {clock.EVENT_TIME}::text")
             now = cursor.fetchone()[0]
         return copy_rows(connection, _COPY, events, lambda event: _row(known, event, now))
 
