@@ -1,6 +1,7 @@
 """Read-only lists of the shared tables, which read a bounded part of an index for each page, whatever a table holds."""
 
 from .deliveries import DeliveryAdmin, InboxMessageAdmin
+from .fan_out import FanOutAdmin, SubscriptionAdmin
 from .notifications import BatchAdmin, ClockAdmin, EventAdmin
 from .tasks import FinishedTaskAdmin, TaskAdmin
 from .workers import LeaseAdmin, WorkerAdmin
@@ -10,9 +11,11 @@ __all__ = [
     "ClockAdmin",
     "DeliveryAdmin",
     "EventAdmin",
+    "FanOutAdmin",
     "FinishedTaskAdmin",
     "InboxMessageAdmin",
     "LeaseAdmin",
+    "SubscriptionAdmin",
     "TaskAdmin",
     "WorkerAdmin",
 ]
