@@ -34,6 +34,13 @@ def load(settings_module: str | None) -> Project:
     whatever else is wrong with it `problems` returns.
     """
     _set_up(settings_module or os.environ.get(ENVIRONMENT_VARIABLE, ""))
+    project = assemble()
+    _let_go()
+    return project
+
+
+def assemble() -> Project:
+    """Return the project as it is registered in this process, where Django is set up."""
     from . import channels, policies, rendering, task_runner  # they import models, which need Django set up
 
     policy_specs = {
@@ -44,7 +51,7 @@ def load(settings_module: str | None) -> Project:
         )
         for name, policy in policies.registry.items()
     }
-    project = Project(
+    return Project(
         conninfo=conninfo(),
         tasks=task_runner.task_specs(),
         run_task=task_runner.run_task,
@@ -54,8 +61,6 @@ def load(settings_module: str | None) -> Project:
         longest_send=longest_send(),
         close_connections=connections.close_all,
     )
-    _let_go()
-    return project
 
 
 def longest_send() -> timedelta:
