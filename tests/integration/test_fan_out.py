@@ -1,8 +1,10 @@
 """Fan-out: each follower is told once, however many there are and whatever happens to those who tell them."""
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -12,14 +14,25 @@ from django.test.utils import CaptureQueriesContext
 
 from pgsupervise.django_app import fanout, fanout_task, followers
 from pgsupervise.django_app.fanout import followers_of, notify_followers, resume_fan_out, subscribe
+from pgsupervise.django_app.fanout_slices import read_slice
 from pgsupervise.django_app.followers import Rows, follower_source
-from pgsupervise.django_app.models import Event, FanOut, Subscription, Task
+from pgsupervise.django_app.models import Event, FanOut, Subscription, Task, Worker
 from pgsupervise.django_app.policies import Policy, PolicyError, register
-from pgsupervise.django_app.subscriptions import unsubscribe, unsubscribe_all
+from pgsupervise.django_app.subscriptions import subscribed, unsubscribe, unsubscribe_all
+from tests.integration.test_admin_plans import scans
 from tests.registries import own_registries
 
 pytestmark = pytest.mark.usefixtures("db")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+# Followers of this object between those of many others.
+MANY = """
+INSERT INTO pgsupervise_subscription (bucket, recipient, object_type, object_id)
+SELECT get_byte(sha256(convert_to('user-' || i, 'UTF8')), 0), 'user-' || i, 'auth.Group',
+    CASE WHEN i %% 2 = 0 THEN %(group)s ELSE (i %% 50 + 1000)::text END
+FROM generate_series(1, 40000) i;
+ANALYZE pgsupervise_subscription
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -282,6 +295,57 @@ def test_who_subscribes_twice_follows_once(group: Group) -> None:
         subscribe(group, "")
     with pytest.raises(TypeError, match="instance of a model"):
         followers_of(group.name)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_a_primary_key_may_be_anything_that_has_an_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanout_task, "SLICE", 3)
+    now = datetime.now(UTC)
+    fields: dict[str, Any] = {"supervisor": uuid4(), "kind": "test", "slot": 0, "pid": 1, "partitions": 1}
+    fields |= {"processes": 1, "state": "STOPPED", "started_at": now, "beat_at": now}
+    Worker.objects.bulk_create(Worker(id=uuid4(), host=f"host-{number}", **fields) for number in range(10))
+    hosts = follower_source("hosts", recipient="host")(lambda argument: Worker.objects.filter(kind=argument))
+    run = notify_followers("posts", hosts.of("test"), run="post-1")
+    work()
+    run.refresh_from_db()
+    assert (run.told, run.slices) == (10, 4)
+    assert told() == sorted(f"host-{number}" for number in range(10))
+
+
+def test_of_two_calls_at_once_one_begins_the_run(group: Group) -> None:
+    subscribe(group, "ann")
+    runs: list[int] = []
+
+    def call() -> None:
+        try:
+            with transaction.atomic():
+                begun.wait()
+                runs.append(notify_followers("posts", followers_of(group), run="post-1").pk)
+        finally:
+            connection.close()
+
+    begun = threading.Barrier(8)
+    threads = [threading.Thread(target=call) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert runs == [FanOut.objects.get().pk] * 8
+    assert Task.objects.count() == 1
+
+
+def test_a_slice_reads_no_further_than_it_goes(group: Group) -> None:
+    subscribe(group, "ann")
+    with connection.cursor() as cursor:
+        cursor.execute(MANY, {"group": str(group.pk)})
+    rows = subscribed([*followers_of(group).argument])
+    part = read_slice(rows, "recipient", "10000", 1000)
+    assert (len(part.recipients), part.is_last) == (1000, False)
+    with CaptureQueriesContext(connection) as queries:
+        read_slice(rows, "recipient", part.place, 1000)
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, TIMING off, FORMAT json) {queries[0]['sql']}")
+        found = list(scans(cursor.fetchone()[0][0]["Plan"]))
+    assert all(read <= 1001 and "Index" in scan for scan, read in found), found
 
 
 def test_the_admin_shows_runs_and_subscriptions_and_changes_nothing(group: Group) -> None:
