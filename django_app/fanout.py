@@ -15,12 +15,12 @@ from django.db import models, transaction
 from pgsupervise.partitions.buckets import bucket_of
 
 from . import clock, fanout_task
+from .abouts import about_of
 from .bulk import write_connection
 from .fanout_slices import read_slice, write_slice
 from .followers import Followers, Rows, follower_source, readable, source_named
 from .models import FanOut, FanOutState
 from .notifications import _COLUMNS, Notification, _row
-from .objects import ObjectName, name_of
 from .policies import Policy, registered
 from .subscriptions import followers_of, subscribe, unsubscribe, unsubscribe_all
 from .texts import check_text
@@ -77,7 +77,7 @@ def notify_followers(
 def _columns(policy: Policy, event: Notification, tenant: str, about: models.Model | None) -> dict[str, Any]:
     """Return what all of the events say. Raises as `notify` does."""
     check_text(tenant, "tenant", MAX_TENANT)
-    name = ObjectName("", "") if about is None else name_of(about, "about")
+    name = about_of(about)
     row = dict(zip(_COLUMNS.split(", "), _row(policy, event), strict=False))
     return {
         **{column: row[column] for column in ("policy", "key", "actor", "object")},

@@ -10,9 +10,9 @@ from django.db import models
 
 from pgsupervise.partitions.buckets import bucket_of
 
+from .abouts import About, about_of
 from .followers import Followers, Rows, follower_source
 from .models import Subscription
-from .objects import ObjectName, name_of
 from .texts import check_text
 
 MAX_RECIPIENT = 320
@@ -29,7 +29,7 @@ def subscribed(argument: list[str]) -> Rows:
 def followers_of(instance: models.Model, *, tenant: str = "") -> Followers:
     """Return who has subscribed to an object within the tenant, for `notify_followers`."""
     check_text(tenant, "tenant", MAX_TENANT)
-    return subscribed.of([*name_of(instance, "followers_of()'s object"), tenant])
+    return subscribed.of([*_name_of(instance), tenant])
 
 
 def subscribe(instance: models.Model, recipient: str, *, tenant: str = "") -> bool:
@@ -37,25 +37,29 @@ def subscribe(instance: models.Model, recipient: str, *, tenant: str = "") -> bo
 
     `recipient` has at most 320 characters, `tenant` 100. Raises TypeError or ValueError for other values.
     """
-    _, is_new = Subscription.objects.get_or_create(
-        **_named(name_of(instance, "subscribe()'s object"), recipient, tenant)
-    )
+    _, is_new = Subscription.objects.get_or_create(**_named(_name_of(instance), recipient, tenant))
     return is_new
 
 
 def unsubscribe(instance: models.Model, recipient: str, *, tenant: str = "") -> bool:
     """End a subscription; return False where there was none. Runs under way do not tell the recipient any more."""
-    named = _named(name_of(instance, "unsubscribe()'s object"), recipient, tenant)
+    named = _named(_name_of(instance), recipient, tenant)
     return bool(Subscription.objects.filter(**named).delete()[0])
 
 
 def unsubscribe_all(instance: models.Model) -> int:
     """End all subscriptions to an object, whatever the tenant, as before it is deleted; return how many."""
-    name = name_of(instance, "unsubscribe_all()'s object")
+    name = _name_of(instance)
     return Subscription.objects.filter(object_type=name.type, object_id=name.id).delete()[0]
 
 
-def _named(name: ObjectName, recipient: str, tenant: str) -> dict[str, Any]:
+def _name_of(instance: models.Model | None) -> About:
+    if instance is None:
+        raise TypeError("the object to follow is None: it must be a saved instance of a model")
+    return about_of(instance, "the object to follow")
+
+
+def _named(name: About, recipient: str, tenant: str) -> dict[str, Any]:
     check_text(recipient, "recipient", MAX_RECIPIENT, required=True)
     check_text(tenant, "tenant", MAX_TENANT)
     bucket = bucket_of(recipient)

@@ -28,7 +28,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 # Followers of this object between those of many others.
 MANY = """
 INSERT INTO pgsupervise_subscription (bucket, recipient, object_type, object_id)
-SELECT get_byte(sha256(convert_to('user-' || i, 'UTF8')), 0), 'user-' || i, 'auth.Group',
+SELECT get_byte(sha256(convert_to('user-' || i, 'UTF8')), 0), 'user-' || i, 'auth.group',
     CASE WHEN i %% 2 = 0 THEN %(group)s ELSE (i %% 50 + 1000)::text END
 FROM generate_series(1, 40000) i;
 ANALYZE pgsupervise_subscription
@@ -107,7 +107,7 @@ def test_an_event_says_what_the_call_said_and_occurred_when_it_was_made(group: G
     (event,) = Event.objects.all()
     assert (event.policy, event.recipient, event.tenant, event.key) == ("edits", "ann", "acme", "page-1")
     assert (event.actor, event.object, event.data) == ("Eve", "page-1", {"n": [1, "ü", None]})
-    assert (event.about_type, event.about_id) == ("auth.Group", str(group.pk))
+    assert (event.about_type, event.about_id) == ("auth.group", str(group.pk))
     assert event.occurred_at == run.occurred_at < event.created_at, "the task ran later"
 
 
@@ -254,7 +254,7 @@ def test_what_cannot_be_told_is_refused_before_anything_is_written(group: Group)
         ({"data": {"at": NOON}}, TypeError, r"data\['at'\] is a datetime"),
         ({"tenant": "t" * 101}, ValueError, "tenant is"),
         ({"about": "page"}, TypeError, "about is 'page' .* instance of a model"),
-        ({"about": Group()}, ValueError, "auth.Group without a primary key: save it first"),
+        ({"about": Group()}, ValueError, "which is not saved: save it first"),
         ({"occurred_at": datetime(2026, 1, 1)}, ValueError, "without a time zone"),  # noqa: DTZ001 - the point
         ({"followers": [1, 2]}, TypeError, r"followers is \[1, 2\] \(list\): it must be a queryset"),
         ({"followers": everybody[:10]}, ValueError, "sliced, combined"),
@@ -293,8 +293,9 @@ def test_who_subscribes_twice_follows_once(group: Group) -> None:
     assert unsubscribe_all(group) == 1
     with pytest.raises(ValueError, match="recipient is empty"):
         subscribe(group, "")
-    with pytest.raises(TypeError, match="instance of a model"):
-        followers_of(group.name)  # type: ignore[arg-type]  # wrong on purpose
+    for wrong in (group.name, None):
+        with pytest.raises(TypeError, match="instance of a model"):
+            followers_of(wrong)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_a_primary_key_may_be_anything_that_has_an_order(monkeypatch: pytest.MonkeyPatch) -> None:

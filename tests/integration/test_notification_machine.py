@@ -18,7 +18,7 @@ WANTED = os.environ.get("PGSUPERVISE_TEST_EXAMPLES")
 EXAMPLES, STEPS = 50, 25
 MINUTES = {
     "fixed": [(0, 59), (60, 90), (130,)],
-    "sliding": [(0, 20, 45, 70), (75,), (110, 130)],
+    "sliding": [(0, 20, 45, 59), (60,), (105, 130)],
     "leading": [(0,), (10, 44), (45,), (60,), (200,)],
     "quiet": [(0,), (20, 79), (80,), (150,)],
     "three": [(0, 1, 2), (3, 100), (130,)],

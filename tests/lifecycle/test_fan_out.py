@@ -7,7 +7,6 @@ import time
 from contextlib import suppress
 
 import psycopg
-from django.contrib.auth.models import Group
 
 from pgsupervise.django_app.fanout import notify_followers
 from pgsupervise.django_app.models import FanOut, FanOutState
@@ -18,7 +17,7 @@ from tests.waiting import wait_until
 FOLLOWERS, KILLINGS = 20_000, 4
 SUBSCRIBE = """
 INSERT INTO pgsupervise_subscription (bucket, recipient, object_type, object_id)
-SELECT get_byte(sha256(convert_to('user-' || i, 'UTF8')), 0), 'user-' || i, 'auth.Group', '1'
+SELECT get_byte(sha256(convert_to('user-' || i, 'UTF8')), 0), 'user-' || i, 'auth.group', '1'
 FROM generate_series(1, %s) i
 """
 EVENTS = """
@@ -30,7 +29,7 @@ FORGIVE = "UPDATE pgsupervise_task SET crashes = 0 WHERE crashes > 0"
 
 def test_every_follower_is_told_once_though_workers_are_killed(start: Start, watch: psycopg.Connection) -> None:
     watch.execute(SUBSCRIBE, [FOLLOWERS])
-    run = notify_followers("hourly", slow_followers.of(0.1), {"title": "Rome"}, run="post-1", about=Group(id=1))
+    run = notify_followers("hourly", slow_followers.of(0.1), {"title": "Rome"}, run="post-1")
     supervisor, rand, killed, places = start(partitions=2), random.Random(40), 0, set()
     while FanOut.objects.get().state == FanOutState.RUNNING:
         told = FanOut.objects.get().told

@@ -16,6 +16,7 @@ from pgsupervise.partitions.buckets import bucket_of
 from pgsupervise.partitions.errors import LeaseLostError
 from pgsupervise.partitions.events import Folding
 from pgsupervise.partitions.rows import DueBatch, NewDelivery
+from pgsupervise.partitions.windows import WindowRule
 from tests.integration.notifying.model import HOSTS, MINUTE, OWN_LEFT_OUT, POLICIES, RULES, Key, Told, Where, contents
 from tests.integration.ownership.lease_machine import EMPTY
 from tests.integration.world import worker
@@ -24,8 +25,15 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FAR = NOON.replace(year=2030)
 RECIPIENTS = ("ann", "bob", "eve")
 BUCKETS = sorted({bucket_of(recipient) for recipient in RECIPIENTS})
+
+
+def rule_of(key: Any, person: Any) -> WindowRule:
+    """Return the rule of a policy, or of a key, which begins with it."""
+    return RULES[key if isinstance(key, str) else key[0]]
+
+
 FOLDING = Folding(
-    rules=lambda policy, person: RULES[policy],
+    rules=rule_of,
     policies=POLICIES,
     hosts=HOSTS,
     quiet={name for name, rule in RULES.items() if rule.quiet is not None},
@@ -99,7 +107,7 @@ class NotificationMachine(RuleBasedStateMachine):
         self.clock = NOON
         self.sets_the_clock(NOON)
         for bucket in BUCKETS:
-            self.takes_over(bucket)
+            self.takes_over(bucket, True)
 
     def sets_the_clock(self, at: datetime) -> None:
         self.clock = at
@@ -120,7 +128,7 @@ class NotificationMachine(RuleBasedStateMachine):
         """In time: before the clock has passed it, and before a later event of the bucket was folded."""
         self.tell(max(self.clock, self.folded_until[bucket_of(who["recipient"])]) + later, kind, **who)
 
-    @rule(who=whom, count=st.integers(2, 4), apart=quarters)
+    @rule(who=whom, count=st.integers(2, 5), apart=st.integers(0, 3).map(lambda number: number * 15 * MINUTE))
     def tells_several(self, who: dict[str, str], count: int, apart: Any) -> None:
         first = max(self.clock, self.folded_until[bucket_of(who["recipient"])])
         for number in reversed(range(count)):
@@ -150,18 +158,27 @@ class NotificationMachine(RuleBasedStateMachine):
     def folds(self, bucket: int, limit: int) -> None:
         self.fold(bucket, self.owner[bucket], limit)
 
-    @rule(bucket=buckets)
-    def takes_over(self, bucket: int) -> None:
-        """The owner stops, its bucket is freed, and another process acquires it under the next epoch."""
-        if bucket in self.owner:
-            workers.stop_worker(self.connection, self.owner[bucket].id, "stopped")
+    @rule(bucket=buckets, is_another=st.booleans())
+    def takes_over(self, bucket: int, is_another: bool) -> None:
+        """The owner stops and its bucket is freed, or it gives it back: who acquires it then has the next epoch."""
+        former = self.owner.get(bucket)
+        if former and is_another:
+            workers.stop_worker(self.connection, former.id, "stopped")
             leases.free_leases_of_the_dead(self.connection)
-        identity = worker(self.connection)
+        elif former:
+            leases.release_leases(self.connection, former.id, [bucket])
+        identity = worker(self.connection) if is_another or former is None else former.id
         (epoch,) = leases.acquire_leases(self.connection, identity, [bucket]).values()
         self.owner[bucket] = Owner(identity, epoch)
 
-    @rule(bucket=buckets, limit=st.sampled_from([1, 3, 100]), fate=st.sampled_from([Fate.NONE, *Fate]), who=whom)
-    def serves(self, bucket: int, limit: int, fate: Fate, who: dict[str, str]) -> None:
+    @rule(
+        bucket=buckets,
+        limit=st.sampled_from([1, 3, 100]),
+        fate=st.sampled_from([Fate.NONE, *Fate]),
+        is_another=st.booleans(),
+        who=whom,
+    )
+    def serves(self, bucket: int, limit: int, fate: Fate, is_another: bool, who: dict[str, str]) -> None:
         """Fold all that is pending, then seal what is due by the clock of that fold, as the flusher does."""
         owner = self.owner[bucket]
         due = self.fold_all_and_look(bucket, owner, limit)
@@ -169,14 +186,15 @@ class NotificationMachine(RuleBasedStateMachine):
             self.tells(who, 0 * MINUTE, "event")
             self.clock_moves(60 * MINUTE)
         elif fate is Fate.DIES:
-            self.takes_over(bucket)
+            self.takes_over(bucket, is_another)
             self.tells_late(who, 1)
-            self.serves(bucket, limit, Fate.NONE, who)
+            self.fold(bucket, owner, limit)
+            self.serves(bucket, limit, Fate.NONE, False, who)
         elif fate is Fate.STOPS_HALFWAY:
             half = len(due) // 2
             self.seal(bucket, owner, due[:half])
             due = due[half:]
-            self.takes_over(bucket)
+            self.takes_over(bucket, is_another)
         self.seal(bucket, owner, due)
 
     def fold_all_and_look(self, bucket: int, owner: Owner, limit: int) -> list[DueBatch]:
@@ -262,7 +280,7 @@ class NotificationMachine(RuleBasedStateMachine):
         """In the end everything is sent: each event in one digest, and in that where it belongs by its time."""
         self.sets_the_clock(FAR)
         for bucket in BUCKETS:
-            self.serves(bucket, 100, Fate.NONE, {})
+            self.serves(bucket, 100, Fate.NONE, False, {})
         self.each_event_is_in_one_place()
         sealed = self.sealed()
         sent = [id_ for digests in sealed.values() for ids in digests for id_ in ids]

@@ -11,7 +11,7 @@ Key = tuple[str, str, str, str]
 MINUTE = timedelta(minutes=1)
 RULES = {
     "fixed": WindowRule(window=60 * MINUTE),
-    "sliding": WindowRule(window=30 * MINUTE, sliding_max=75 * MINUTE),
+    "sliding": WindowRule(window=45 * MINUTE, sliding_max=60 * MINUTE),
     "leading": WindowRule(window=45 * MINUTE, leading=True),
     "quiet": WindowRule(window=60 * MINUTE, quiet=30 * MINUTE),
     "three": WindowRule(window=120 * MINUTE, flush_at=3),
