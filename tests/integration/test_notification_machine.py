@@ -15,7 +15,7 @@ from tests.integration.notifying.machine import NOON, NotificationMachine
 from tests.integration.notifying.model import RULES, Told, digests
 
 WANTED = os.environ.get("PGSUPERVISE_TEST_EXAMPLES")
-EXAMPLES, STEPS = 50, 25
+EXAMPLES, STEPS = 40, 15
 MINUTES = {
     "fixed": [(0, 59), (60, 90), (130,)],
     "sliding": [(0, 20, 45, 59), (60,), (105, 130)],
