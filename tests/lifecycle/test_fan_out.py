@@ -30,7 +30,8 @@ FORGIVE = "UPDATE pgsupervise_task SET crashes = 0 WHERE crashes > 0"
 def test_every_follower_is_told_once_though_workers_are_killed(start: Start, watch: psycopg.Connection) -> None:
     watch.execute(SUBSCRIBE, [FOLLOWERS])
     run = notify_followers("hourly", slow_followers.of(0.1), {"title": "Rome"}, run="post-1")
-    supervisor, rand, killed, places = start(partitions=2), random.Random(40), 0, set()
+    supervisor, rand, killed = start(partitions=2), random.Random(40), 0
+    places: set[int] = set()
     while FanOut.objects.get().state == FanOutState.RUNNING:
         told = FanOut.objects.get().told
         pids = list(supervisor.workers(watch).values())

@@ -13,7 +13,7 @@ RULES = {
     "fixed": WindowRule(window=60 * MINUTE),
     "sliding": WindowRule(window=45 * MINUTE, sliding_max=60 * MINUTE),
     "leading": WindowRule(window=45 * MINUTE, leading=True),
-    "quiet": WindowRule(window=60 * MINUTE, quiet=30 * MINUTE),
+    "quiet": WindowRule(window=30 * MINUTE, quiet=60 * MINUTE),
     "three": WindowRule(window=120 * MINUTE, flush_at=3),
     "pairs": WindowRule(window=30 * MINUTE, sliding_max=60 * MINUTE, flush_at=2),
 }
