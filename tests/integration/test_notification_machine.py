@@ -4,18 +4,20 @@ PGSUPERVISE_TEST_EXAMPLES=2000 looks for new histories, at random; without it th
 """
 
 import os
+import random
 from collections.abc import Callable
 from datetime import timedelta
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.integration.notifying.machine import NOON, NotificationMachine
-from tests.integration.notifying.model import RULES, Told, digests
+from tests.integration.notifying.machine import NOON, RECIPIENTS, NotificationMachine
+from tests.integration.notifying.model import MINUTE, POLICIES, RULES, Told, digests
 
 WANTED = os.environ.get("PGSUPERVISE_TEST_EXAMPLES")
-EXAMPLES, STEPS = 40, 15
+EXAMPLES, STEPS = 30, 15
 MINUTES = {
     "fixed": [(0, 59), (60, 90), (130,)],
     "sliding": [(0, 20, 45, 59), (60,), (105, 130)],
@@ -34,6 +36,34 @@ def test_the_model_tells_digests_as_the_manual_does() -> None:
         ]
         found = [tuple(event.id for event in digest) for digest in digests(RULES[policy], events) if digest]
         assert found == expected, policy
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_busy_hours_of_one_policy_give_the_digests_of_their_events(
+    policy: str, connect: Callable[[], psycopg.Connection]
+) -> None:
+    machine, rand = NotificationMachine(connect()), random.Random(policy)
+    for _ in range(12):
+        machine.hours_pass(
+            [
+                (
+                    {
+                        "policy": policy,
+                        "recipient": rand.choice(RECIPIENTS),
+                        "tenant": rand.choice(["", "acme"]),
+                        "key": "",
+                    },
+                    rand.randrange(7) * 15 * MINUTE,
+                )
+                for _ in range(10)
+            ]
+        )
+        machine.what_is_sealed_is_a_digest_of_the_events_alone()
+        machine.each_event_is_in_one_place()
+    machine.at_most_one_batch_of_a_key_is_open_and_each_counts_what_it_has()
+    machine.teardown()
+    assert not machine.tainted
+    assert len(machine.told) == 120
 
 
 def test_whatever_happens_each_event_is_in_the_digest_where_it_belongs(
