@@ -14,6 +14,7 @@ class PgSuperviseConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks and import the modules that declare tasks and policies."""
-        from pgsupervise.django_app import checks  # noqa: F401 - imported for its @register decorators
+        # Imported for what they register: checks, and the task and the source of followers of a fan-out.
+        from pgsupervise.django_app import checks, fanout  # noqa: F401
 
         autodiscover_modules("tasks", "notifications")

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from django.apps import apps
 from django.db import connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.pq import TransactionStatus
 
 T = TypeVar("T")
 CHUNK = 10_000
@@ -24,6 +25,13 @@ def write_connection(model: type[models.Model]) -> BaseDatabaseWrapper:
             "it again: call it from a view or another function, not at the top of a module"
         )
     return connections[router.db_for_write(model)]
+
+
+def has_failed(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the open transaction takes no more statements and will be rolled back."""
+    if connection.needs_rollback or connection.connection is None:
+        return True
+    return bool(connection.connection.info.transaction_status == TransactionStatus.INERROR)
 
 
 def copy_rows(

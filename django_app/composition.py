@@ -35,9 +35,16 @@ def load(settings_module: str | None) -> Project:
     whatever else is wrong with it `problems` returns.
     """
     _set_up(settings_module or os.environ.get(ENVIRONMENT_VARIABLE, ""))
+    project = assemble()
+    let_go()
+    return project
+
+
+def assemble() -> Project:
+    """Return the project as it is registered in this process, where Django is set up."""
     from . import channels, preferences_sealing, task_runner  # they import models, which need Django set up
 
-    project = Project(
+    return Project(
         conninfo=conninfo(),
         tasks=task_runner.task_specs(),
         run_task=task_runner.run_task,
@@ -49,8 +56,6 @@ def load(settings_module: str | None) -> Project:
         objection=preferences_sealing.objection,
         time_zone=django_settings.TIME_ZONE,
     )
-    let_go()
-    return project
 
 
 def policy_specs() -> dict[str, PolicySpec]:

@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgsupervise.partitions.buckets import bucket_of
 
-from . import bulk, idempotency, jsonvalues
+from . import bulk, clock, idempotency, jsonvalues
 from .abouts import about_of
 from .bulk import copy_rows, write_connection
 from .models import Event
@@ -37,7 +37,10 @@ _INSERT = f"INSERT INTO pgsupervise_event ({_COLUMNS}) VALUES ({_VALUES}) RETURN
 _INSERT_AT = f"INSERT INTO pgsupervise_event ({_COLUMNS}, occurred_at) VALUES ({_VALUES}, %s::timestamptz) RETURNING id"  # noqa: S608
 _INSERT_MORE = (
     f"INSERT INTO pgsupervise_event ({_COLUMNS}, occurred_at, {_MORE}) "  # noqa: S608 - constants
-    f"VALUES ({_VALUES}, coalesce(%s::timestamptz, now()), %s, %s, %s, %s) RETURNING id"
+    f"VALUES ({_VALUES}, coalesce(%s::timestamptz, {clock.EVENT_TIME}), %s, %s, %s, %s) RETURNING id"
+)
+_INSERT_FROZEN = (
+    f"INSERT INTO pgsupervise_event ({_COLUMNS}, occurred_at) VALUES ({_VALUES}, {clock.EVENT_TIME}) RETURNING id"  # noqa: S608
 )
 _COPY = f"COPY pgsupervise_event ({_COLUMNS}, occurred_at) FROM STDIN"
 _COPY_MORE = f"COPY pgsupervise_event ({_COLUMNS}, occurred_at, {_MORE}) FROM STDIN"
@@ -99,7 +102,7 @@ def notify(
         if more:
             cursor.execute(_INSERT_MORE, [*row, *more])
         elif occurred_at is None:
-            cursor.execute(_INSERT, row[:-1])
+            cursor.execute(_INSERT_FROZEN if clock.is_frozen() else _INSERT, row[:-1])
         else:
             cursor.execute(_INSERT_AT, row)
         event_id: int = cursor.fetchone()[0]
@@ -118,8 +121,9 @@ def notify_many(policy: Policy | str, events: Iterable[Notification]) -> int:
     written, rest = 0, iter(events)
     with transaction.atomic(using=connection.alias):
         with connection.cursor() as cursor:
-            # COPY knows no default for a single row: in this transaction it is what the column's default would say.
-            cursor.execute("SELECT now()::text")
+            # COPY knows no default for a single row: in this transaction it is what the column's default would say,
+            # unless a test has frozen the clock.
+            cursor.execute(f"SELECT {clock.EVENT_TIME}::text")
             now = cursor.fetchone()[0]
         while chunk := list(islice(rest, bulk.CHUNK)):
             written += _write(connection, known, chunk, now)

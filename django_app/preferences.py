@@ -31,7 +31,7 @@ class Wishes(NamedTuple):
     """What counts for a policy's digests to one recipient.
 
     `channels` are those of the policy's that are wished: none of them is as good as muted; None where the policy is
-    not registered and nobody wishes any. `window` is {"every": seconds}, {"cron": rule} or None for the declared one;
+    not registered and nobody wishes any. `window` is what `personal_windows` reads, or None for the declared one;
     whoever reads it must expect any JSON, for rows are written by raw SQL too.
     """
 
@@ -158,7 +158,7 @@ def _checked_wish(policy: str, category: str, tenant: str, muted: Any, channels:
     if channels is not UNCHANGED:
         given["channels"] = checks.checked_channels(channels, policy)
     if window is not UNCHANGED:
-        given["window"] = checks.checked_window(window)
+        given["window"] = checks.checked_window(window, policy)
     return given
 
 

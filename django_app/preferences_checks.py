@@ -6,7 +6,6 @@ from datetime import time, timedelta
 from enum import Enum
 from typing import Any, Final, Literal
 
-from cronsim import CronSim, CronSimError
 from django.utils import timezone
 
 from pgsupervise.partitions.quiet import zone_named
@@ -14,12 +13,11 @@ from pgsupervise.partitions.quiet import zone_named
 from . import channels as known_channels
 from . import jsonvalues
 from .policies import registered, registry
-from .policy_problems import MAX_NAME
+from .policy_problems import MAX_NAME as MAX_CATEGORY
 from .texts import check_text, shorten
 
 MAX_RECIPIENT = 320
 MAX_TENANT = 100
-SHORTEST, LONGEST = timedelta(seconds=1), timedelta(days=366)
 LOCALE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")
 
 
@@ -49,7 +47,7 @@ def check_level(policy: str, category: str, tenant: str) -> None:
         raise ValueError(f"both policy {shorten(policy)} and category {shorten(category)} are given: give one of them")
     if policy != "":
         registered(policy)
-    check_text(category, "category", MAX_NAME)
+    check_text(category, "category", MAX_CATEGORY)
     known = sorted({policy.category for policy in registry.values()} - {""})
     if category and category not in known:
         names = ", ".join(known) or "none"
@@ -73,6 +71,7 @@ def checked_channels(names: object, policy: str) -> list[str] | None:
         return None
     if isinstance(names, str) or not isinstance(names, Sequence | set | frozenset):
         raise TypeError(f"channels is {shorten(names)}: it must be a list of channels' names, or None to say nothing")
+    _check_host(policy, "channels")
     allowed = registered(policy).channels if policy else tuple(known_channels.known())
     for name in names:
         if name not in allowed:
@@ -81,25 +80,37 @@ def checked_channels(names: object, policy: str) -> list[str] | None:
     return sorted(set(names))
 
 
-def checked_window(window: object) -> dict[str, Any] | None:
-    """Return the window as it is stored: {"every": seconds} or {"cron": rule}."""
+def checked_window(window: object, policy: str) -> dict[str, Any] | None:
+    """Return the window as it is stored, in one of the forms that `personal_windows` reads."""
+    from .personal_windows import wish_problems  # which asks what is wished, and so imports us
+
     match window:
         case None:
             return None
         case timedelta():
-            return _every(window.total_seconds(), window)
+            seconds = window.total_seconds()
+            wish: dict[str, Any] = {"every": int(seconds) if seconds == int(seconds) else seconds}
         case str():
-            return {"cron": _cron(window)}
-        case {"every": bool()}:
-            pass
-        case {"every": int() | float() as seconds, **rest} if not rest:
-            return _every(seconds, window)
-        case {"cron": str(rule), **rest} if not rest:
-            return {"cron": _cron(rule)}
-    raise TypeError(
-        f'window is {shorten(window)}: it must be a timedelta, a cron rule such as "0 9 * * mon-fri", or None to say '
-        "nothing"
-    )
+            wish = {"cron": window}
+        case Mapping():
+            wish = dict(window)
+        case _:
+            raise TypeError(
+                f'window is {shorten(window)}: it must be a timedelta, a cron rule such as "0 9 * * *", a dict, or '
+                "None to say nothing"
+            )
+    _check_host(policy, "window")
+    if policy and not registered(policy).personal_window:
+        raise ValueError(f"the policy {policy!r} has the same window for all: declare it with personal_window=True")
+    if problems := wish_problems(wish):
+        raise ValueError("; ".join(problems))
+    return wish
+
+
+def _check_host(policy: str, what: str) -> None:
+    digest = registered(policy).digest if policy else None
+    if digest is not None:
+        raise ValueError(f"the policy {policy!r} goes into the digest of {digest!r}: wish for its {what} there")
 
 
 def check_person(given: Mapping[str, Any]) -> None:
@@ -143,24 +154,6 @@ def _check_properties(properties: object) -> None:
         raise TypeError(jsonvalues.fault(properties, "properties") or str(error)) from None
     if size > jsonvalues.MAX_BYTES:
         raise ValueError(f"properties is {jsonvalues.oversize(size)}")
-
-
-def _every(seconds: float, given: object) -> dict[str, Any]:
-    if not SHORTEST.total_seconds() <= seconds <= LONGEST.total_seconds():
-        raise ValueError(f"window is {shorten(given)}: it must be from a second to {LONGEST.days} days long")
-    return {"every": int(seconds) if seconds == int(seconds) else seconds}
-
-
-def _cron(rule: str) -> str:
-    check_text(rule, "window", 100, required=True)
-    try:
-        if len(rule.split()) != 5:
-            raise CronSimError("it must have five fields")
-        next(CronSim(rule, timezone.now()))
-    except (CronSimError, StopIteration) as error:
-        reason = str(error) or "it never comes"
-        raise ValueError(f'window is {shorten(rule)}, no cron rule ({reason}): use one such as "0 9 * * *"') from None
-    return rule
 
 
 def _default_zone() -> str:

@@ -44,6 +44,13 @@ class Row:
         """Whether there is nothing that could be muted."""
         return all(policy.required for policy in self.policies)
 
+    def offers(self, name: str) -> bool:
+        """Whether it has this field: a policy in another one's digests can be muted, and the other decides the rest."""
+        if name == "muted":
+            return not self.is_required
+        hosts = [policy for policy in self.policies if policy.digest is None]
+        return any(name != "window" or policy.personal_window for policy in hosts)
+
     def field(self, name: str) -> str:
         """Return the name of one of its fields: by what it is about, for the rows may be others after a deployment."""
         return f"{name}:policy:{self.policy}" if self.policy else f"{name}:category:{self.category}"
@@ -95,7 +102,7 @@ class PreferencesForm(forms.Form):
             "window": [(DEFAULT, "Default"), *WINDOWS.items()],
         }
         for name in FIELDS:
-            if name == "muted" and row.is_required:
+            if not row.offers(name):
                 continue
             offered = list(choices[name])
             if stored[name] not in dict(offered):  # stored otherwise than by this page: it may stay as it is
@@ -141,7 +148,7 @@ class PreferencesForm(forms.Form):
 
 
 def _channel_choices(row: Row) -> list[tuple[str, str]]:
-    names = sorted({name for policy in row.policies for name in policy.channels})
+    names = sorted({name for policy in row.policies if policy.digest is None for name in policy.channels})
     sizes = range(1, len(names) + 1) if len(names) <= MOST_TO_COMBINE else (1, len(names))
     sets = chain.from_iterable(combinations(names, size) for size in sizes)
     return [(DEFAULT, "Default"), *((_text(list(chosen)), " and ".join(chosen)) for chosen in sets)]

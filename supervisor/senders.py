@@ -74,6 +74,10 @@ class Senders:
         """Hand a job to the pool."""
         self._jobs.put(job)
 
+    def send_here(self, job: Job) -> Sequence[SentDelivery]:
+        """Send a job in the calling thread, and return what became of each delivery."""
+        return self._send_all(job, {})
+
     def stop(self) -> None:
         """Let the threads end after what was submitted, and wait for them."""
         for _ in self._threads:

@@ -4,6 +4,7 @@ All but those of what recipients and tenants wish are read-only.
 """
 
 from .deliveries import DeliveryAdmin, InboxMessageAdmin
+from .fan_out import FanOutAdmin, SubscriptionAdmin
 from .notifications import BatchAdmin, ClockAdmin, EventAdmin
 from .tasks import FinishedTaskAdmin, TaskAdmin
 from .wishes import PreferenceAdmin, RecipientAdmin, TenantPreferenceAdmin
@@ -14,11 +15,13 @@ __all__ = [
     "ClockAdmin",
     "DeliveryAdmin",
     "EventAdmin",
+    "FanOutAdmin",
     "FinishedTaskAdmin",
     "InboxMessageAdmin",
     "LeaseAdmin",
     "PreferenceAdmin",
     "RecipientAdmin",
+    "SubscriptionAdmin",
     "TaskAdmin",
     "TenantPreferenceAdmin",
     "WorkerAdmin",

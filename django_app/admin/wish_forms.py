@@ -53,7 +53,7 @@ class WishForm(_Form):
             return
         self.refusing("muted", checks.checked_muted, values.get("muted"), policy)
         values["channels"] = self.refusing("channels", checks.checked_channels, values.get("channels"), policy)
-        values["window"] = self.refusing("window", checks.checked_window, values.get("window"))
+        values["window"] = self.refusing("window", checks.checked_window, values.get("window"), policy)
 
 
 class RecipientForm(WishForm):

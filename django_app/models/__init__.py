@@ -1,5 +1,6 @@
 """The shared tables. Application code writes tasks and events; everything else is the workers'."""
 
+from .fan_out import FanOut, FanOutState, Subscription
 from .inbox import InboxMessage
 from .notification import Batch, Clock, Delivery, Event
 from .preference import Preference, Recipient, TenantPreference
@@ -11,11 +12,14 @@ __all__ = [
     "Clock",
     "Delivery",
     "Event",
+    "FanOut",
+    "FanOutState",
     "FinishedTask",
     "InboxMessage",
     "Lease",
     "Preference",
     "Recipient",
+    "Subscription",
     "Task",
     "TenantPreference",
     "Worker",

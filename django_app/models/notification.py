@@ -116,9 +116,7 @@ class Batch(RecipientColumns):
     deliver_at = models.DateTimeField(help_text="It is sealed when the event clock reaches this.")
     item_count = models.PositiveIntegerField(help_text="Those that were taken back later are counted, too.")
     last_at = models.DateTimeField(null=True, help_text="When its last event occurred.")
-    reason = models.CharField(
-        max_length=50, default="", db_default="", help_text="Why it was sealed without a message."
-    )
+    reason = models.CharField(max_length=50, default="", db_default="", help_text="Why nothing of it was sent.")
     sealed_at = models.DateTimeField(null=True)
     error = models.TextField(default="", db_default="", help_text="Why it could not be rendered.")
 

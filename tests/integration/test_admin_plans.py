@@ -39,7 +39,14 @@ SELECT %(bucket)s, 'p', 'r', i, 'c', '{}',
     CASE WHEN i <= 9 THEN 'SENDING' WHEN i <= 20 THEN 'PENDING' WHEN i <= 30 THEN 'UNKNOWN' ELSE 'ACCEPTED' END,
     CASE WHEN i <= 9 THEN %(worker)s::uuid END
 FROM generate_series(1, %(many)s) i;
-ANALYZE pgsupervise_task, pgsupervise_finishedtask, pgsupervise_batch, pgsupervise_event, pgsupervise_delivery;
+INSERT INTO pgsupervise_fanout (bucket, name, policy, state, finished_at)
+SELECT get_byte(sha256(convert_to('k' || i, 'UTF8')), 0), 'k' || i, 'p',
+    CASE WHEN i <= 9 THEN 'RUNNING' ELSE 'DONE' END, CASE WHEN i > 9 THEN now() END
+FROM generate_series(1, %(many)s) i;
+INSERT INTO pgsupervise_subscription (bucket, recipient, object_type, object_id)
+SELECT %(bucket)s, 'r', 'shop.page', i FROM generate_series(1, %(many)s) i;
+ANALYZE pgsupervise_task, pgsupervise_finishedtask, pgsupervise_batch, pgsupervise_event, pgsupervise_delivery,
+    pgsupervise_fanout, pgsupervise_subscription;
 """
 LISTS = [
     *(f"{table}/{query}" for table in ("task", "finishedtask", "event", "batch", "delivery") for query in ("", "?p=9")),
@@ -50,6 +57,8 @@ LISTS = [
     *("event/?state=PENDING", "event/?state=FOLDED", "batch/?state=WAITING", "batch/?state=SEALED"),
     *(f"task/?claimed_by={WORKER}", "event/?batch=77", "delivery/?batch=77", f"delivery/?claimed_by={WORKER}"),
     *("task/?name=b", "finishedtask/?name=a1", "finishedtask/?name=b", "finishedtask/?q=a1"),
+    *("fanout/", "fanout/?state=RUNNING", "fanout/?state=DONE", "fanout/?policy=q", "fanout/?q=k7", "fanout/?q=no"),
+    *("subscription/", "subscription/?p=9", "subscription/?q=r", "subscription/?q=no"),
     *(f"{table}/?q={q}" for table in ("task", "event", "batch", "delivery") for q in ("5", "r", "k7", "no", WORKER)),
 ]
 

@@ -88,7 +88,7 @@ def test_a_tenants_word_and_a_recipients_facts_have_forms_too(root: Client) -> N
         ("preference", {"policy": "security", "muted": "true"}, "required and cannot be muted"),
         ("preference", {"channels": '["pigeon"]'}, "there is no channel"),
         ("preference", {"channels": "[nonsense"}, "Enter a valid JSON"),
-        ("preference", {"window": '{"cron": "hourly"}'}, "no cron rule"),
+        ("preference", {"window": '{"cron": "hourly"}'}, "five fields"),
         ("preference", {"window": "7"}, "must be a timedelta"),
         ("preference", {"recipient": ""}, "required"),
         ("tenantpreference", {"tenant": ""}, "required"),

@@ -23,6 +23,8 @@ def registered(db: str) -> Iterator[None]:
     with own_registries():
         both = ["sendgrid", "inbox"]
         register(Policy(name="news", window=timedelta(hours=1), channel=both, category="marketing"))
+        register(Policy(name="likes", digest="news"))
+        register(Policy(name="fixed", window=timedelta(hours=1), personal_window=False))
         register(Policy(name="security", window=timedelta(hours=1), required=True))
         yield
 
@@ -74,16 +76,19 @@ def test_a_tenants_word_and_a_recipients_facts_are_stored_in_the_same_way() -> N
         ({"channels": ["pigeon"]}, ValueError, "there is no channel 'pigeon': use some of"),
         ({"policy": "news", "channels": ["null"]}, ValueError, "the policy 'news' has no channel 'null'"),
         ({"channels": [["inbox"]]}, ValueError, "there is no channel"),
-        ({"window": timedelta(0)}, ValueError, "from a second to 366 days"),
-        ({"window": timedelta(days=400)}, ValueError, "from a second"),
-        ({"window": {"every": True}}, TypeError, "must be a timedelta, a cron rule"),
-        ({"window": {"every": float("nan")}}, ValueError, "from a second"),
-        ({"window": {"every": 60, "cron": "* * * * *"}}, TypeError, "must be a timedelta"),
+        ({"window": timedelta(0)}, ValueError, "longer than zero"),
+        ({"window": timedelta(days=4000)}, ValueError, "at most 3660 days"),
+        ({"window": {"every": True}}, ValueError, "give ..every.: seconds"),
+        ({"window": {"every": float("nan")}}, ValueError, "give ..every.: seconds"),
+        ({"window": {"every": 60, "cron": "* * * * *"}}, ValueError, "it is no window"),
+        ({"policy": "fixed", "window": "0 9 * * *"}, ValueError, "the same window for all"),
+        ({"policy": "likes", "window": "0 9 * * *"}, ValueError, "goes into the digest of 'news': wish for its window"),
+        ({"policy": "likes", "channels": ["inbox"]}, ValueError, "wish for its channels there"),
         ({"window": 60}, TypeError, "must be a timedelta"),
-        ({"window": "hourly"}, ValueError, "no cron rule .it must have five fields"),
-        ({"window": "0 25 * * *"}, ValueError, "no cron rule"),
-        ({"window": "0 0 30 2 *"}, ValueError, "no cron rule"),
-        ({"window": "@daily @daily @daily @daily @daily"}, ValueError, "no cron rule"),
+        ({"window": "hourly"}, ValueError, "it must have five fields"),
+        ({"window": "0 25 * * *"}, ValueError, "give ..every.: seconds"),
+        ({"window": "0 0 30 2 *"}, ValueError, "Bad day-of-month"),
+        ({"window": "@daily @daily @daily @daily @daily"}, ValueError, "give ..every.: seconds"),
     ],
 )
 def test_what_nobody_could_obey_is_refused_with_the_cure(given: Any, error: type[Exception], told: str) -> None:
