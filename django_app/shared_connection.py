@@ -38,16 +38,17 @@ class _SharedConnection:
     def execute(
         self, query: str, parameters: Mapping[str, Any] | None = None, *, prepare: bool = False, binary: bool = False
     ) -> Cursor:
-        if query == "BEGIN":
+        begins, ends = query.startswith("BEGIN"), query == "COMMIT"
+        if begins:  # at Django's own level of isolation: with one connection there is nobody to be isolated from
             self._atomic = transaction.atomic(using=self._django.alias)
             self._atomic.__enter__()
-        elif query == "COMMIT":
+        elif ends:
             self._end(None)
         # Not one of Django's cursors: these put parameters into the text, and leave JSON undecoded.
         cursor: Cursor = psycopg.Cursor(self._django.connection)
         cursor.adapters.register_loader("jsonb", JsonbLoader)
         cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
-        if query in ("BEGIN", "COMMIT"):
+        if begins or ends:
             return cursor
         return cursor.execute(query.encode(), parameters, prepare=False, binary=binary)
 
