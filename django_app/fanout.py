@@ -62,7 +62,8 @@ def notify_followers(
     transaction. The rest is as in `notify`. Raises LookupError for an unknown source, and as `notify` does.
     """
     check_text(run, "run", MAX_RUN, required=True)
-    values = _columns(registered(policy), Notification("follower", data, actor, object, occurred_at), tenant, about)
+    event = Notification("follower", data, actor, object, occurred_at, tenant, about)
+    values = _columns(registered(policy), event)
     if isinstance(followers, Followers):
         values |= {"source": source_named(followers.source).name, "argument": followers.argument}
     else:
@@ -74,15 +75,15 @@ def notify_followers(
     return found
 
 
-def _columns(policy: Policy, event: Notification, tenant: str, about: models.Model | None) -> dict[str, Any]:
+def _columns(policy: Policy, event: Notification) -> dict[str, Any]:
     """Return what all of the events say. Raises as `notify` does."""
-    check_text(tenant, "tenant", MAX_TENANT)
-    name = about_of(about)
+    check_text(event.tenant, "tenant", MAX_TENANT)
+    name = about_of(event.about)
     row = dict(zip(_COLUMNS.split(", "), _row(policy, event), strict=False))
     return {
         **{column: row[column] for column in ("policy", "key", "actor", "object")},
         "data": event.data or {},
-        "tenant": tenant,
+        "tenant": event.tenant,
         "about_type": name.type,
         "about_id": name.id,
         "occurred_at": event.occurred_at or clock.event_time(),

@@ -29,7 +29,7 @@ NO_STORAGE = "ALTER TABLE pgsupervise_fanout RESET (fillfactor);"
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('pgsupervise', '0006_notifications_complete'),
+        ('pgsupervise', '0008_left_out_at'),
     ]
 
     operations = [

@@ -15,7 +15,7 @@ from pgsupervise.partitions import batches, events, leases, workers
 from pgsupervise.partitions.buckets import bucket_of
 from pgsupervise.partitions.errors import LeaseLostError
 from pgsupervise.partitions.events import Folding
-from pgsupervise.partitions.rows import DueBatch, NewDelivery
+from pgsupervise.partitions.rows import DueBatch, NewDelivery, Person
 from pgsupervise.partitions.windows import WindowRule
 from tests.integration.notifying.model import HOSTS, MINUTE, OWN_LEFT_OUT, POLICIES, RULES, Key, Told, Where, contents
 from tests.integration.ownership.lease_machine import EMPTY, among
@@ -27,9 +27,9 @@ RECIPIENTS = ("ann", "bob")
 BUCKETS = sorted({bucket_of(recipient) for recipient in RECIPIENTS})
 
 
-def rule_of(key: Any, person: Any) -> WindowRule:
-    """Return the rule of a policy, or of a key, which begins with it."""
-    return RULES[key if isinstance(key, str) else key[0]]
+def rule_of(key: Key, person: Person | None) -> WindowRule:
+    """Return the rule of a key's policy."""
+    return RULES[key[0]]
 
 
 FOLDING = Folding(
