@@ -29,16 +29,20 @@ TABLE_WIDTH = 120
 @click.option("--only", default="", metavar="X,Y", help="Peers or sections; all if not given.")
 @click.option("--rounds", type=click.IntRange(1, 50), default=3, show_default=True, help="Rounds of each peer.")
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), default=HERE / "results", help="Where to write."
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where to write; by default tests/bench/results, and .bench/results for a part or a trial.",
 )
 @click.option("--scale", type=click.FloatRange(0.001, 1), default=1.0, help="Share of the tasks, to try something out.")
-def main(only: str, rounds: int, out: Path, scale: float) -> None:
+def main(only: str, rounds: int, out: Path | None, scale: float) -> None:
     """Measure pgsupervise beside its peers; write table.txt, results.json and chart.svg."""
     try:
         chosen = choose(all_sections(), [name.strip() for name in only.split(",") if name.strip()])
     except UnknownNamesError as error:
         raise click.UsageError(str(error)) from error
     signal.signal(signal.SIGTERM, _end)
+    # The results that are kept are those of all peers and sections: a trial does not replace them.
+    out = out or (CACHE if only or scale < 1 else HERE) / "results"
     work = CACHE / "work"
     for folder in (out, work):
         folder.mkdir(parents=True, exist_ok=True)

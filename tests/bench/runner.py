@@ -9,12 +9,18 @@ from tests.bench.section import AbsentError, Bench, Section
 
 
 def run(sections: Sequence[Section], bench: Bench, rounds: int, budgets: Mapping[str, float]) -> Collected:
-    """Measure all sections and return what was found; what cannot be had is noted, and so is what failed."""
+    """Measure all sections and return what was found; what cannot be had is noted, and so is what failed.
+
+    Who interrupts it gets what was measured until then.
+    """
     collected = Collected()
-    for group, members in groupby(sections, key=lambda section: section.group):
-        ends = time.monotonic() + budgets.get(group, float("inf"))
-        present = [section for section in members if _prepared(section, bench, collected)]
-        _run_group(present, bench, collected, rounds, ends)
+    try:
+        for group, members in groupby(sections, key=lambda section: section.group):
+            ends = time.monotonic() + budgets.get(group, float("inf"))
+            present = [section for section in members if _prepared(section, bench, collected)]
+            _run_group(present, bench, collected, rounds, ends)
+    except KeyboardInterrupt:
+        collected.absent["what was left to do"] = "interrupted"
     return collected
 
 

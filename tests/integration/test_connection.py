@@ -55,3 +55,14 @@ def test_what_is_sent_together_is_written_as_a_whole_also_where_the_sender_fails
             connection.execute("INSERT INTO written VALUES ('first')")
             connection.execute("INSERT INTO written VALUES (%s)", ["second" if committed else "nul \0"])
         assert connection.execute("SELECT count(*) FROM written").fetchone() == (2 if committed else 0,)
+
+
+def test_no_statement_of_ours_is_compiled(db: str) -> None:
+    """What plan_by_keys switches off looks so dear to PostgreSQL before 18 that it would compile every plan."""
+    with connect(conninfo_to_dict(db), "test") as connection:
+        assert connection.execute("SHOW jit").fetchone() == ("off",)
+    with psycopg.connect(db, autocommit=True) as pooled:
+        pooled.prepare_threshold = None  # as connect() marks one behind a pooler
+        with sent_together(pooled):
+            setting = pooled.execute("SHOW jit")
+        assert setting.fetchone() == ("off",)

@@ -121,6 +121,17 @@ def test_no_round_begins_that_does_not_fit() -> None:
     assert calls == ["a1", "a2", "a3"]
 
 
+def test_who_interrupts_it_gets_what_was_measured() -> None:
+    class Interrupted(Fake):
+        def measure(self, bench: Bench) -> Iterable[Sample]:
+            raise KeyboardInterrupt
+
+    calls: list[str] = []
+    found = run([Fake("a", calls), Interrupted("b", calls)], bench(), 3, {})
+    assert [figure.who for figure in found.figures()] == ["a"]
+    assert list(found.absent.values()) == ["interrupted"]
+
+
 def test_the_report_tells_figures_ratios_and_the_absent(tmp_path: Path) -> None:
     found = collected(drains(OURS, 52_000), drains("graphile-local", 50_000), drains("pgqueuer", 20_000))
     found.absent["oban"] = "it needs Python 3.12 or newer, and there is none"
