@@ -1,7 +1,7 @@
 """The statements that write tasks. The caller's transaction decides whether they ever were."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from django.db import transaction
@@ -12,11 +12,10 @@ from pgsupervise.partitions.buckets import bucket_of, random_bucket, spread_buck
 from .bulk import copy_rows, write_connection
 from .models import Task
 from .task_options import TaskOptions
+from .times import is_near
 from .waking import WAKING, wake, waking
 
 T = TypeVar("T")
-NEAR = timedelta(seconds=2.5)
-"""A worker that sleeps looks every two seconds."""
 
 _COLUMNS = "bucket, name, key, args, kwargs, priority, max_attempts"
 _VALUES = "%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s"
@@ -44,7 +43,7 @@ def insert_task(name: str, options: TaskOptions, args: str, kwargs: str) -> int:
     if run_at is not None:
         statement = _INSERT_IN if isinstance(run_at, timedelta) else _INSERT_AT
         task_id = _insert(connection, statement, [*values, run_at])
-        if _is_near(run_at):
+        if is_near(run_at):
             wake(connection, [bucket])
         return task_id
     if not connection.in_atomic_block:
@@ -81,15 +80,9 @@ def copy_tasks(name: str, options: TaskOptions, calls: Iterable[T], encode: Call
 
     with transaction.atomic(using=connection.alias):
         copied = copy_rows(connection, statement, calls, row_of)
-        if copied and (options.run_at is None or _is_near(options.run_at)):
+        if copied and (options.run_at is None or is_near(options.run_at)):
             wake(connection, buckets)
     return copied
-
-
-def _is_near(run_at: datetime | timedelta) -> bool:
-    """Return whether the time comes before a worker that sleeps would look by itself; roughly, by this clock."""
-    left = run_at if isinstance(run_at, timedelta) else run_at - datetime.now(UTC)
-    return left < NEAR
 
 
 def _time_of(connection: Any, run_at: datetime | timedelta) -> str:

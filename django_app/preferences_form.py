@@ -169,4 +169,4 @@ def _words(name: str) -> str:
 
 @cache
 def _zones() -> frozenset[str]:
-    return frozenset(available_timezones() - {"Factory", "localtime"})
+    return frozenset(name for name in available_timezones() if "/" in name or name == "UTC")

@@ -1,8 +1,21 @@
 """Points in time that callers pass in."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.utils import timezone
 
 from .texts import shorten
+
+NEAR = timedelta(seconds=2.5)
+"""A worker that sleeps looks every two seconds."""
+
+
+def is_near(run_at: datetime | timedelta) -> bool:
+    """Return whether a time comes before a worker that sleeps would look by itself.
+
+    By this machine's clock: where that is wrong a task is begun two seconds later, or a worker is woken in vain.
+    """
+    return (run_at if isinstance(run_at, timedelta) else run_at - timezone.now()) < NEAR
 
 
 def check_aware(value: object, what: str, otherwise: str) -> None:

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ('muted', models.BooleanField(blank=True, null=True)),
                 ('channels', models.JSONField(blank=True, help_text='A list of names; an empty one is none at all.', null=True)),
                 ('window', models.JSONField(blank=True, help_text='{"every": seconds} or {"cron": "0 9 * * *"}', null=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                ('updated_at', pgsupervise.django_app.models.fields.ChangedAtField()),
                 ('bucket', pgsupervise.django_app.models.fields.BucketField(key_field='recipient')),
                 ('recipient', models.CharField(max_length=320)),
             ],
@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                 ('quiet_from', models.TimeField(blank=True, help_text='Nothing is delivered from then, in its own time,', null=True)),
                 ('quiet_until', models.TimeField(blank=True, help_text='until then.', null=True)),
                 ('properties', models.JSONField(blank=True, db_default=models.Value({}, models.JSONField()), default=dict, help_text='For windows, templates.')),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                ('updated_at', pgsupervise.django_app.models.fields.ChangedAtField()),
             ],
         ),
         migrations.CreateModel(
@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
                 ('muted', models.BooleanField(blank=True, null=True)),
                 ('channels', models.JSONField(blank=True, help_text='A list of names; an empty one is none at all.', null=True)),
                 ('window', models.JSONField(blank=True, help_text='{"every": seconds} or {"cron": "0 9 * * *"}', null=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                ('updated_at', pgsupervise.django_app.models.fields.ChangedAtField()),
             ],
             options={
                 'abstract': False,

@@ -22,6 +22,17 @@ class TransactionNow(models.Func):
     output_field = models.DateTimeField()
 
 
+class ChangedAtField(models.DateTimeField):  # type: ignore[type-arg]  # generic for the type checker only
+    """When the row was written last, by the database's clock."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "editable": False, "db_default": TransactionNow()})
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        """Write the transaction's time, whatever the instance holds."""
+        return TransactionNow()
+
+
 class KeyBucket(models.Func):
     """`bucket_of()` as an SQL expression, for the CHECK constraints."""
 

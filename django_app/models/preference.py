@@ -5,7 +5,7 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
-from .fields import BucketField, KeyBucket
+from .fields import BucketField, ChangedAtField, KeyBucket
 
 
 class Recipient(models.Model):
@@ -26,7 +26,7 @@ class Recipient(models.Model):
         blank=True,
         help_text="For windows, templates.",
     )
-    updated_at = models.DateTimeField(auto_now=True)
+    updated_at = ChangedAtField()
 
     class Meta:
         constraints = [
@@ -53,7 +53,7 @@ class Wishes(models.Model):
     muted = models.BooleanField(null=True, blank=True)
     channels: Any = models.JSONField(null=True, blank=True, help_text="A list of names; an empty one is none at all.")
     window: Any = models.JSONField(null=True, blank=True, help_text='{"every": seconds} or {"cron": "0 9 * * *"}')
-    updated_at = models.DateTimeField(auto_now=True)
+    updated_at = ChangedAtField()
 
     class Meta:
         abstract = True

@@ -119,8 +119,8 @@ def test_nothing_of_the_message_is_part_of_the_page(world: World, monkeypatch: p
 
     whole = rendering.render
 
-    def hostile(batch: Any) -> Any:
-        (delivery,) = whole(batch)
+    def hostile(batch: Any, channels: Any) -> Any:
+        (delivery,) = whole(batch, channels)
         bad = {"html": f'"></iframe>{ATTACK}', "subject": ATTACK, "text": ATTACK, "to": ATTACK}
         return [delivery._replace(payload={**delivery.payload, **bad})]
 

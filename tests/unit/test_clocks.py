@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pgsupervise.django_app import enqueueing, notifications
+from pgsupervise.django_app.clock import EVENT_TIME
 from pgsupervise.partitions.statements import all_names, load
 
 ROOT = Path(__file__).parents[2]
@@ -176,6 +177,8 @@ DJANGO_SIDE = {
     ("django_app/admin/times.py", "timezone.now"),
     # The provider says until when to wait by its own clock; what is kept is a wait, bounded to seconds and minutes.
     ("django_app/channels/sendgrid_outcomes.py", "time.time"),
+    # Whether a worker that sleeps is to be woken for a task of soon: what is stored is the time that was given.
+    ("django_app/times.py", "timezone.now"),
 }
 
 
@@ -223,7 +226,9 @@ def test_a_run_at_relative_to_now_is_added_to_the_clock_of_the_database() -> Non
 
 def test_events_in_bulk_without_a_time_of_their_own_take_that_of_the_database() -> None:
     source = ast.parse(Path(notifications.__file__).read_text(encoding="utf-8"))
-    assert "SELECT now()::text" in _constants(source)
+    asked = [ast.unparse(node) for node in ast.walk(source) if isinstance(node, ast.JoinedStr)]
+    assert "f'SELECT {clock.EVENT_TIME}::text'" in asked
+    assert EVENT_TIME == "coalesce((SELECT simulated_at FROM pgsupervise_clock), now())"
 
 
 def _constants(tree: ast.Module) -> list[str]:
