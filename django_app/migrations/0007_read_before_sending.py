@@ -10,11 +10,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AlterField(
-            model_name='batch',
-            name='reason',
-            field=models.CharField(db_default='', default='', help_text='Why it was sealed without a message.', max_length=50),
-        ),
         migrations.AddIndex(
             model_name='event',
             index=models.Index(models.F('batch_id'), condition=models.Q(('batch__isnull', False), ('read_at__isnull', False)), name='pgsupervise_event_read'),
