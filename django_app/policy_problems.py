@@ -120,6 +120,7 @@ def _given(policy: "Policy") -> list[str]:
         "address": None,
         "on_unknown": "resend",
         "cap": None,
+        "required": False,
         "retain": None,
         "threaded": False,
     }

@@ -11,10 +11,12 @@ from pgsupervise.partitions.batches import MOST_BYTES_A_BATCH, deliveries_of
 from pgsupervise.partitions.buckets import bucket_of
 from pgsupervise.partitions.rows import DueBatch, Item, NewDelivery, Withheld
 from pgsupervise.partitions.states import BatchState, EventState
+from pgsupervise.supervisor.sealing import rendering_of
 
 from . import preferences_sealing
 from .bulk import write_connection
 from .models import Batch, Event
+from .policies import registered
 from .texts import one_line
 
 
@@ -56,7 +58,7 @@ def preview(batch: Batch) -> Preview:
     due = None
     try:
         due = _due(batch)
-        rendered = preferences_sealing.render(due)
+        rendered = rendering_of(due, preferences_sealing.render, registered(batch.policy).minimum)
         withheld = str(rendered.reason) if isinstance(rendered, Withheld) else ""
         return Preview(batch, len(due.item_ids), deliveries_of(rendered), withheld=withheld)
     except Exception as error:  # whatever a template raises is what the preview is for

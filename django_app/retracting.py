@@ -67,7 +67,8 @@ def retract(
 def retract_about(instance: models.Model) -> Mapping[Retraction, int]:
     """Take back everything that was told about an object, to whomever; return how many events had which answer.
 
-    What others tell about it in transactions that commit later is not taken back. Raises as `retract` and `about_of`.
+    Fan-outs about it that are still under way end with that. What others tell about it in transactions that commit
+    later is not taken back. Raises as `retract` and `about_of`.
     """
     about = about_of(instance, "instance")
     return retract_named(about.type, about.id)
@@ -76,6 +77,8 @@ def retract_about(instance: models.Model) -> Mapping[Retraction, int]:
 def retract_named(about_type: str, about_id: str) -> Mapping[Retraction, int]:
     """Do as `retract_about` does for an object that need not exist any more."""
     with cursor_in_transaction() as cursor:
+        # Before the events: a slice that is being written is waited for, and its events are seen then.
+        cursor.execute(load("end_fan_outs_about"), {"about_type": about_type, "about_id": about_id})
         found = lock_events(
             cursor, "lock_events_about", about_type=about_type, about_id=about_id, recipient="", bucket=0
         )

@@ -48,8 +48,8 @@ class Flushing:
 
         An owner that was away must make the same digests as one that was not: before anything is sealed, a fold must
         have seen all that was committed by the clock of the seal. One that began behind a mark may have missed an event
-        that committed late with an earlier time, and one that took a full chunk has left some: only a fold that began
-        at the start and was not full lets the bucket be sealed. Where nothing is due, none is needed.
+        that committed late with an earlier time: only what began at the start and went on to the end lets the bucket be
+        sealed, by the clock that its first chunk has read. Where nothing is due, none is needed.
         """
         self._due = due
         folded = self._fold_new(may_go_on)
@@ -62,13 +62,15 @@ class Flushing:
 
     def _fold_new(self, may_go_on: Callable[[], bool]) -> "_FoldedAll | None":
         """Fold from the mark to the end; None where there was no time for all."""
+        began, clock = self._marks.folded, None
         while True:
-            began = self._marks.folded
             full = self._fold_chunk()
             if full is None or not may_go_on():
                 return None
+            # What was committed by the first chunk's clock was there for each of the chunks to see.
+            clock = clock or self._clock
             if not full:
-                return _FoldedAll(self._clock, complete=began == START)
+                return _FoldedAll(clock, complete=began == START)
 
     def _fold_chunk(self) -> bool | None:
         """Return whether there may be more; None where nothing could be folded."""

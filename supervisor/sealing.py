@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -77,21 +77,11 @@ class Sealing:
             if batch.recipient in self._marks.left:
                 continue
             try:
-                rendered.append((batch, self._rendering(batch)))
+                minimum = self._project.policies[batch.policy].minimum
+                rendered.append((batch, rendering_of(batch, self._project.render, minimum)))
             except Exception as error:  # a template's fault stops nobody else's digest
                 failed.append(_failed(batch, error))
         return rendered, failed
-
-    def _rendering(self, batch: DueBatch) -> Rendering:
-        minimum = self._project.policies[batch.policy].minimum
-        if not batch.item_ids:
-            return Withheld(Reason.EMPTY)
-        if len(batch.item_ids) < minimum:
-            return Withheld(Reason.BELOW_MINIMUM)
-        rendering = self._project.render(batch)
-        if isinstance(rendering, Reduced) and len(batch.item_ids) - len(rendering.left_out) < minimum:
-            return Withheld(Reason.BELOW_MINIMUM)
-        return rendering if isinstance(rendering, Reduced | Withheld) else list(rendering)
 
     def _write(self, rendered: Sequence[Rendered]) -> None:
         if sealed := yielding(self._marks, lambda: self._seal_free(rendered)):
@@ -122,6 +112,18 @@ class Sealing:
                 recorder.deliveries_accepted(channel, amount)
             else:
                 self.made_deliveries = True
+
+
+def rendering_of(batch: DueBatch, render: Callable[[DueBatch], Rendering], minimum: int) -> Rendering:
+    """Return what a batch becomes: its messages, or why there are none. Raises whatever `render` raises."""
+    if not batch.item_ids:
+        return Withheld(Reason.EMPTY)
+    if len(batch.item_ids) < minimum:
+        return Withheld(Reason.BELOW_MINIMUM)
+    rendering = render(batch)
+    if isinstance(rendering, Reduced) and len(batch.item_ids) - len(rendering.left_out) < minimum:
+        return Withheld(Reason.BELOW_MINIMUM)
+    return rendering if isinstance(rendering, Reduced | Withheld) else list(rendering)
 
 
 def _failed(batch: Due, error: Exception) -> tuple[int, str]:

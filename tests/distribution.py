@@ -28,6 +28,8 @@ LONG = (
     "tests/lifecycle/",
     "tests/unit/test_model.py",
     "tests/integration/test_ownership_machine.py",
+    "tests/integration/test_notification_machine.py",
+    "tests/unit/test_calendars.py",
     "tests/unit/test_folding.py",
     "tests/integration/",
 )

@@ -19,6 +19,7 @@ FROM (
     FROM pgsupervise_batch b
     JOIN pgsupervise_event e ON e.bucket = b.bucket AND e.batch_id = b.id
     WHERE b.state = 'OPEN' AND e.state = 'FOLDED' AND e.occurred_at >= b.closes_at
+        AND b.closes_at > b.opened_at -- else it closes at once, with the event that has opened it
     UNION ALL
     SELECT 'one of several open batches of one key', several.id
     FROM (

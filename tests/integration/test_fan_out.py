@@ -18,6 +18,7 @@ from pgsupervise.django_app.fanout_slices import read_slice
 from pgsupervise.django_app.followers import Rows, follower_source
 from pgsupervise.django_app.models import Event, FanOut, Subscription, Task, Worker
 from pgsupervise.django_app.policies import Policy, PolicyError, register
+from pgsupervise.django_app.retracting import Retraction, retract_about
 from pgsupervise.django_app.subscriptions import subscribed, unsubscribe, unsubscribe_all
 from tests.integration.test_admin_plans import scans
 from tests.registries import own_registries
@@ -145,6 +146,21 @@ def test_a_run_works_in_slices_and_leaves_the_worker_to_others_when_its_time_is_
     run.refresh_from_db()
     assert (run.state, run.slices, run.link, run.told) == ("DONE", 3, 2, 20)
     assert len(set(told())) == 20
+
+
+def test_taking_back_what_a_run_is_about_ends_it_between_two_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanout_task, "SLICE", 7)
+    monkeypatch.setattr(fanout_task, "SECONDS", 0.0)
+    active = follower_source("active", recipient="email")(active_users)
+    users(20)
+    group = Group.objects.create(name="about")
+    run = notify_followers("posts", active.of(), run="post-1", about=group)
+    fanout_task.go_on(run.pk, run.bucket, run.link)
+    assert retract_about(group) == {Retraction.RETRACTED: 7}
+    work()
+    run.refresh_from_db()
+    assert (run.state, run.told, run.error) == ("DONE", 7, "what it is about was taken back")
+    assert set(Event.objects.values_list("state", flat=True)) == {"RETRACTED"}
 
 
 def test_a_follower_who_comes_and_goes_between_slices_moves_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:

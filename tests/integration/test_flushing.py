@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from pgsupervise.partitions.buckets import bucket_of
 from pgsupervise.partitions.marks import START, Marks
 from pgsupervise.partitions.rows import DueBatch, NewDelivery
 from pgsupervise.supervisor import flushing
@@ -134,6 +135,23 @@ def test_a_message_that_no_table_can_hold_keeps_nobody_elses(world: World, text:
     flush.run(due=True, may_go_on=lambda: True)
     assert world.digests() == [[number] for number in others]
     assert one(world.connection, "SELECT error <> '' FROM pgsupervise_batch WHERE state <> 'SEALED'")
+
+
+def test_chunks_full_of_what_a_caller_holds_keep_nobody_else(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flushing, "FOLD_CHUNK", 2)
+    for minute in range(5):
+        add_event(world.connection, NOON + minute * MINUTE)
+    other = next(name for name in (f"user{n}@example.com" for n in range(10_000)) if bucket_of(name) == BUCKET)
+    free = add_event(world.connection, NOON + 9 * MINUTE, recipient=other)
+    caller = world.connect()
+    caller.execute("BEGIN")
+    caller.execute("SELECT FROM pgsupervise_event WHERE recipient = %s FOR UPDATE", [ADA])
+    world.flush(NOON + 9 * HOUR, due=True)
+    assert world.digests() == [[free]]
+    caller.execute("COMMIT")
+    world.marks = Marks()
+    world.flush(NOON + 9 * HOUR, due=True)
+    assert (len(world.digests()), world.pending()) == (2, 0)
 
 
 def test_nothing_is_sealed_by_an_owner_that_has_to_stop_before_all_is_folded(

@@ -67,6 +67,13 @@ def test_what_would_fail_says_so(world: World, monkeypatch: pytest.MonkeyPatch) 
     assert "a batch may have 10" in preview(Batch.objects.get()).error
 
 
+def test_a_batch_below_its_minimum_shows_no_message(world: World) -> None:
+    register(Policy(name="few", window=HOUR, channel="inbox", minimum=3))
+    world.connection.execute("UPDATE pgsupervise_batch SET policy = 'few'")
+    shown = preview(Batch.objects.get())
+    assert (shown.items, len(shown.messages), shown.withheld) == (2, 0, "below minimum")
+
+
 def test_a_batch_of_nothing_sends_nothing(world: World) -> None:
     assert [retract(1), retract(2)] == ["RETRACTED", "RETRACTED"]
     shown = preview(Batch.objects.get())

@@ -142,6 +142,8 @@ def test_a_guest_leaves_window_channel_and_template_to_its_host() -> None:
     assert host_problems(registry) == []
     with pytest.raises(PolicyError) as refused:
         register(Policy(name="other", digest="daily", window=MINUTE, channel="null", flush_at=5))
+    with pytest.raises(PolicyError, match="required is True"):
+        register(Policy(name="other", digest="daily", required=True))
     assert "window is datetime.timedelta(seconds=60), flush_at is 5, channel is 'null': digest 'daily'" in str(
         refused.value
     )
