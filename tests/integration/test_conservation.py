@@ -80,7 +80,7 @@ BROKEN = {
     "UPDATE pgsupervise_batch SET state = 'CLOSED', sealed_at = NULL WHERE id = 1": {
         "a delivery of a batch that is not sealed, or not there"
     },
-    "UPDATE pgsupervise_batch SET closes_at = opened_at, opened_at = opened_at - interval '1 hour' WHERE state = 'OPEN'": {
+    "UPDATE pgsupervise_batch SET closes_at = opened_at, opened_at = opened_at - interval '1h' WHERE state = 'OPEN'": {
         "an event that occurred behind the end of its open batch"
     },
     "ALTER TABLE pgsupervise_event DROP CONSTRAINT pgsupervise_event_state;"
