@@ -24,7 +24,7 @@ demo: $(VENV)/installed ## Replay 10,000 sample notifications into one-day diges
 
 .PHONY: test
 test: $(VENV)/installed ## Run the tests (PYTEST_ARGS="-k name"; PGSUPERVISE_TEST_DSN for a PostgreSQL of your own)
-	PYTHONDEVMODE=1 $(BIN)/python -m pytest -m "not replay" -n 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	PYTHONDEVMODE=1 $(BIN)/python -m pytest -m "not replay" -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: replay
 replay: $(VENV)/installed ## Check the published table in full (long)
