@@ -60,13 +60,7 @@ class Instruments:
         self._series: dict[str, int] = {}
 
         self.tasks_finished = self._counter("tasks_finished", "Task runs by how they ended", "name", "outcome")
-        self.task_duration = ChunkHistogram(
-            "pgsupervise_task_duration_seconds",
-            "How long task runs took",
-            ["name"],
-            buckets=TASK_SECONDS,
-            registry=self.registry,
-        )
+        self.task_duration = self._histogram("task_duration_seconds", "How long task runs took", TASK_SECONDS, "name")
         self.tasks_claimed = self._counter("tasks_claimed", "Tasks taken from the table to be run")
         self.tasks_unknown = self._counter("tasks_unknown", "Tasks seen whose name this project does not register")
         self.events_folded = self._counter("events_folded", "Events put into their batches", "policy")
@@ -74,19 +68,13 @@ class Instruments:
             "window_fallbacks", "Windows made without what an event or a recipient should have said", "policy", "reason"
         )
         self.batches_sealed = self._counter("batches_sealed", "Batches closed and frozen for sending", "policy")
-        self.digest_items = ChunkHistogram(
-            "pgsupervise_digest_items", "Items of a sealed batch", buckets=DIGEST_ITEMS, registry=self.registry
-        )
+        self.digest_items = self._histogram("digest_items", "Items of a sealed batch", DIGEST_ITEMS)
         self.render_failures = self._counter("render_failures", "Batches whose template failed", "policy")
         self.deliveries_finished = self._counter(
             "deliveries_finished", "Sending attempts by what is known about them", "channel", "outcome"
         )
-        self.delivery_duration = ChunkHistogram(
-            "pgsupervise_delivery_duration_seconds",
-            "How long sending attempts took",
-            ["channel"],
-            buckets=SEND_SECONDS,
-            registry=self.registry,
+        self.delivery_duration = self._histogram(
+            "delivery_duration_seconds", "How long sending attempts took", SEND_SECONDS, "channel"
         )
         self.stale_writes = self._counter("stale_writes", "Writes dropped: the row had a new owner", "write")
         self.reclaims = self._counter("reclaims", "Claims taken back from a worker, by why", "what", "cause")
@@ -108,6 +96,9 @@ class Instruments:
             self._series[metric._name] = series + 1
             found = self._children[key] = metric.labels(*labels)
         return found  # type: ignore[return-value]  # the key holds the metric's name, so the child is of its kind
+
+    def _histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> ChunkHistogram:
+        return ChunkHistogram(f"pgsupervise_{name}", text, labels, buckets=buckets, registry=self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"pgsupervise_{name}_total", text, labels, registry=self.registry)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import starmap
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from . import arrays, persons
@@ -128,6 +128,35 @@ def fold_events(
     """
     # What is read stays as it is without a lock, for the owner alone changes it, and what is written is fenced: a
     # process that is stopped while it thinks must not keep the lease locked.
+    rows, clock = _pending(connection, bucket, folding, limit, after)
+    reached = (rows[-1].occurred_at, rows[-1].id) if rows else after
+    events = [event for event in rows if event.recipient not in left] if left else rows
+    if not events:
+        return Folded(events, clock, reached, None, len(rows))
+    known, ids = _known(connection, bucket, events, folding)
+    fold = Fold(folding.rules, clock, known, folding.hosts)
+    for event in events:
+        fold.add(event)
+    batches = list(fold.touched.values())
+    _number(connection, batches, ids)
+    try:
+        with sent_together(connection):
+            held = ask_for_lease(connection, bucket, owner, epoch)
+            _write(connection, {"bucket": bucket, "owner": owner, "epoch": epoch}, batches, fold.filtered)
+    except HELD:
+        old = [batch.id for batch in batches if batch.id is not None and not batch.is_new]
+        numbers = [event.id for event in events]
+        raise who_is_held(connection, bucket=bucket, owner=owner, epoch=epoch, events=numbers, batches=old) from None
+    if not held():
+        raise LeaseLostError(bucket, epoch)
+    earliest = min((batch.deliver_at for batch in batches), default=None)
+    return Folded(events, clock, reached, earliest, len(rows))
+
+
+def _pending(
+    connection: Connection, bucket: int, folding: Folding, limit: int, after: Place
+) -> tuple[list[PendingEvent], datetime]:
+    """Return pending events, and the clock by which all that was committed is among them, or behind them."""
     parameters = {
         "bucket": bucket,
         "policies": list(folding.policies),
@@ -140,30 +169,7 @@ def fold_events(
     with sent_together(connection):
         clock_row = connection.execute(load("read_clock"))  # before the events: see Folded.clock
         pending = connection.execute(load("pending_events"), parameters)
-    rows = list(map(PendingEvent._make, pending.fetchall()))
-    clock = _clock(clock_row.fetchone())
-    reached = (rows[-1].occurred_at, rows[-1].id) if rows else after
-    events = [event for event in rows if event.recipient not in left] if left else rows
-    if not events:
-        return Folded(events, clock, reached, None, len(rows))
-    known, ids = _known(connection, bucket, events, folding)
-    fold = Fold(folding.rules, clock, known, folding.hosts)
-    for event in events:
-        fold.add(event)
-    batches = list(fold.touched.values())
-    _number(connection, batches, ids)
-    lease: dict[str, Any] = {"bucket": bucket, "owner": owner, "epoch": epoch}
-    try:
-        with sent_together(connection):
-            held = ask_for_lease(connection, bucket, owner, epoch)
-            _write(connection, lease, batches, fold.filtered)
-    except HELD:
-        old = [batch.id for batch in batches if batch.id is not None and not batch.is_new]
-        raise who_is_held(connection, **lease, events=(event.id for event in events), batches=old) from None
-    if not held():
-        raise LeaseLostError(bucket, epoch)
-    earliest = min((batch.deliver_at for batch in batches), default=None)
-    return Folded(events, clock, reached, earliest, len(rows))
+    return list(map(PendingEvent._make, pending.fetchall())), _clock(clock_row.fetchone())
 
 
 def _clock(row: tuple[datetime] | None) -> datetime:
