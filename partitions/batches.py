@@ -38,6 +38,13 @@ class UnreadableBatch:
     error: Exception
 
 
+class Due(NamedTuple):
+    """Batches whose time has come, oldest first; whether there may be more of them behind these."""
+
+    batches: list[DueBatch | UnreadableBatch]
+    more: bool
+
+
 def due_batches(
     connection: Connection,
     *,
@@ -47,20 +54,21 @@ def due_batches(
     limit: int = 1000,
     bare: Collection[str] = (),
     after: Place = START,
-) -> list[DueBatch | UnreadableBatch]:
+) -> Due:
     """Return batches of a bucket behind `after` whose time has come at `clock`: oldest first, items in order.
 
-    Those of `bare` policies have the ids of their items only. Fewer than `limit` when the items are many or large; an
-    empty list means that no more are due.
+    Those of `bare` policies have the ids of their items only. Fewer than `limit` when the items are many or large.
     """
     parameters = {"bucket": bucket, "policies": list(policies), "clock": clock, "limit": limit}
     parameters |= {"bare": list(bare), "after_time": after[0], "after_id": after[1]}
     with sent_together(connection):
         due = connection.execute(load("due_batches"), parameters)
     weighed = list(_what_fits(map(_Weighed._make, due)))
+    more = len(weighed) < due.rowcount or due.rowcount == limit
     wanted = [batch.id for batch in weighed if batch.policy not in bare and batch.bytes <= MOST_BYTES_A_BATCH]
     rows, people = _items_and_persons(connection, bucket, wanted, [batch for batch in weighed if batch.is_known])
-    return [_due_batch(bucket, batch, rows.pop(batch.id, []), people.get(batch.recipient)) for batch in weighed]
+    batches = [_due_batch(bucket, batch, rows.pop(batch.id, []), people.get(batch.recipient)) for batch in weighed]
+    return Due(batches, more)
 
 
 def _items_and_persons(

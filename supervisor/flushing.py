@@ -52,13 +52,17 @@ class Flushing:
         sealed, by the clock that its first chunk has read. Where nothing is due, none is needed.
         """
         self._due = due
-        folded = self._fold_new(may_go_on)
-        while folded and self._due and not folded.complete:
-            reached, self._marks.folded = self._marks.folded, START
-            folded = self._fold_new(may_go_on)
-            self._marks.folded = max(reached, self._marks.folded)
+        folded = self._fold_all(may_go_on) if due else self._fold_new(may_go_on)
+        if folded and self._due and not folded.complete:
+            folded = self._fold_all(may_go_on)
         while folded and self._due and may_go_on():
             self._due = self._seal_next(folded.clock)
+
+    def _fold_all(self, may_go_on: Callable[[], bool]) -> "_FoldedAll | None":
+        reached, self._marks.folded = self._marks.folded, START
+        folded = self._fold_new(may_go_on)
+        self._marks.folded = max(reached, self._marks.folded)
+        return folded
 
     def _fold_new(self, may_go_on: Callable[[], bool]) -> "_FoldedAll | None":
         """Fold from the mark to the end; None where there was no time for all."""
@@ -108,10 +112,10 @@ class Flushing:
             bare=self._bare,
             after=self._marks.sealed,
         )
-        if due:
-            self._sealing.seal(due, clock)
-            self._marks.sealed = (due[-1].deliver_at, due[-1].id)
-        return bool(due)
+        if due.batches:
+            self._sealing.seal(due.batches, clock)
+            self._marks.sealed = (due.batches[-1].deliver_at, due.batches[-1].id)
+        return due.more
 
 
 def folding_of(project: Project) -> events.Folding:

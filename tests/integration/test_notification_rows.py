@@ -56,11 +56,11 @@ def readable(due: list[DueBatch | batches.UnreadableBatch]) -> list[DueBatch]:
 
 
 def due_now(connection: psycopg.Connection) -> list[DueBatch | batches.UnreadableBatch]:
-    return batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + 100 * HOUR)
+    return batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + 100 * HOUR).batches
 
 
 def seal(connection: psycopg.Connection, owner: UUID, epoch: int, clock: datetime) -> list[int]:
-    due = readable(batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=clock))
+    due = readable(batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=clock).batches)
     rendered = [(batch, [NewDelivery("inbox", {"ids": [item.id for item in batch.items]})]) for batch in due]
     batches.seal_batches(connection, bucket=BUCKET, owner=owner, epoch=epoch, rendered=rendered)
     return [batch.id for batch in due]
@@ -159,7 +159,7 @@ def test_a_batch_that_cannot_be_rendered_waits_with_its_error(connect: Connect) 
     owner, epochs = owner_of(connection, BUCKET)
     add_event(connection, NOON)
     fold(connection, owner, epochs[BUCKET])
-    (due,) = batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + HOUR)
+    (due,) = batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + HOUR).batches
     batches.postpone_batches(
         connection,
         bucket=BUCKET,
@@ -168,7 +168,7 @@ def test_a_batch_that_cannot_be_rendered_waits_with_its_error(connect: Connect) 
         errors=[(due.id, "TemplateSyntaxError")],
         until=NOON + 2 * HOUR,
     )
-    assert batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + HOUR) == []
+    assert batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + HOUR).batches == []
     assert one(connection, "SELECT error FROM pgsupervise_batch") == "TemplateSyntaxError"
     assert len(seal(connection, owner, epochs[BUCKET], NOON + 2 * HOUR)) == 1
     assert one(connection, "SELECT error FROM pgsupervise_batch") == ""
@@ -237,8 +237,10 @@ def test_the_items_read_at_once_are_bounded_but_for_the_first_batch(
             add_event(connection, NOON + hour * HOUR)  # of 8 bytes
     fold(connection, owner, epochs[BUCKET])
     monkeypatch.setattr(batches, bound, value)
-    due = readable(due_now(connection))
-    assert [(batch.opened_at, len(batch.items)) for batch in due] == [(NOON + hour * HOUR, 2) for hour in range(read)]
+    due = batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + 100 * HOUR)
+    found = [(batch.opened_at, len(batch.items)) for batch in readable(due.batches)]
+    assert found == [(NOON + hour * HOUR, 2) for hour in range(read)]
+    assert due.more
 
 
 def test_a_recipients_digests_go_out_in_order(connect: Connect) -> None:

@@ -122,7 +122,7 @@ def test_an_event_taken_back_between_rendering_and_sealing_is_rendered_anew(
 def test_who_asks_while_the_owner_seals_waits_and_is_told_that_it_is_sealed(world: World, connect: Connect) -> None:
     event_id, watching = told(), connect()
     world.flush(NOON + 30 * MINUTE)
-    due = batches.due_batches(world.connection, bucket=BUCKET, policies=["p"], clock=NOON + 5 * HOUR)
+    due = batches.due_batches(world.connection, bucket=BUCKET, policies=["p"], clock=NOON + 5 * HOUR).batches
     with world.connection.transaction():
         world.connection.execute("UPDATE pgsupervise_batch SET state = 'SEALED', sealed_at = now()")
         asking, answers = in_a_thread(lambda: retract(event_id))

@@ -17,6 +17,7 @@ from pgsupervise.partitions.marks import Marks
 from pgsupervise.partitions.round_trips import sent_together
 from pgsupervise.partitions.rows import DueBatch, NewDelivery, Person, Withheld
 from pgsupervise.partitions.states import DeliveryState, Reason, TaskState
+from tests.integration.test_flushing import World
 from tests.integration.test_notification_rows import ADA, BUCKET, HOUR, NOON, RULE, add_event
 from tests.integration.world import add_task, claim, owner_of
 
@@ -75,7 +76,7 @@ def test_a_chunk_takes_as_many_round_trips_as_it_has_questions(connect: Connect)
     assert (seen.statements, seen.waits) == (13, 3), "fold: what is new, where it belongs, written down"
 
     with traffic(connection) as seen:
-        found = batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + 9 * HOUR)
+        found = batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + 9 * HOUR).batches
     assert (seen.statements, seen.waits) == (6, 2), "read: the batches, their items"
     assert [batch.person for batch in found if isinstance(batch, DueBatch)] == [None]
     connection.execute(
@@ -83,12 +84,12 @@ def test_a_chunk_takes_as_many_round_trips_as_it_has_questions(connect: Connect)
         [BUCKET, ADA],
     )
     with traffic(connection) as seen:
-        known = batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + 9 * HOUR)
+        known = batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + 9 * HOUR).batches
     assert (seen.statements, seen.waits) == (8, 2), "what is stored about a recipient comes with the items"
     assert [batch.person for batch in known if isinstance(batch, DueBatch)] == [Person(recipient=ADA, time_zone="UTC")]
     connection.execute("DELETE FROM pgsupervise_recipient")
     with traffic(connection) as seen:
-        bare = batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + 9 * HOUR, bare=["p"])
+        bare = batches.due_batches(connection, bucket=BUCKET, policies=["p"], clock=NOON + 9 * HOUR, bare=["p"]).batches
     assert (seen.statements, seen.waits) == (3, 1), "read: nobody asks for the items"
     assert [batch.item_ids for batch in bare if isinstance(batch, DueBatch)] == [[e.id for e in folded.events]]
 
@@ -122,6 +123,28 @@ def test_a_chunk_takes_as_many_round_trips_as_it_has_questions(connect: Connect)
             connection, owner, {BUCKET: Marks()}, policies=["p"], safe=["inbox"], unsafe=["sendgrid"]
         )
     assert (seen.statements, seen.waits) == (3, 1), "probe"
+
+
+def test_the_turn_of_a_bucket_where_something_is_due_waits_three_times(connect: Connect) -> None:
+    world = World(connect)
+    ids = [add_event(world.connection, NOON), add_event(world.connection, NOON + 3 * HOUR)]
+    world.flush(NOON)
+    with traffic(world.connection) as seen:
+        world.flush(NOON + 9 * HOUR, due=True)
+    assert world.digests() == [[event_id] for event_id in ids]
+    assert seen.waits == 1 + 3, "the clock is set; then: is there anything new, what is due, sealed"
+
+
+def test_whether_more_is_due_is_known_without_another_look(connect: Connect) -> None:
+    world = World(connect)
+    for hours in range(3):
+        add_event(world.connection, NOON + 3 * hours * HOUR)
+    world.flush(NOON)
+    looks = [
+        batches.due_batches(world.connection, bucket=BUCKET, policies=["p"], clock=NOON + 9 * HOUR, limit=limit)
+        for limit in (2, 3, 4)
+    ]
+    assert [(len(look.batches), look.more) for look in looks] == [(2, True), (3, True), (3, False)]
 
 
 def test_an_error_is_raised_and_nothing_is_written_and_the_connection_goes_on(connect: Connect) -> None:

@@ -125,7 +125,7 @@ def test_what_is_left_of_a_digest_waits_as_a_whole_one_would(wishing: Wishing) -
 def test_who_is_no_longer_the_owner_withholds_nothing(wishing: Wishing) -> None:
     wishing.event("news")
     wishing.flush(NOON)
-    (due,) = batches.due_batches(wishing.connection, bucket=BUCKET, policies=["news"], clock=NOON + HOUR)
+    (due,) = batches.due_batches(wishing.connection, bucket=BUCKET, policies=["news"], clock=NOON + HOUR).batches
     assert isinstance(due, DueBatch)
     rendered = [(due, Withheld(Reason.MUTED))]
     epoch = wishing.epochs[BUCKET] - 1

@@ -218,7 +218,7 @@ class NotificationMachine(RuleBasedStateMachine):
             pass
         if folded is None:
             return []
-        due = batches.due_batches(self.connection, bucket=bucket, policies=list(RULES), clock=folded.clock)
+        due = batches.due_batches(self.connection, bucket=bucket, policies=list(RULES), clock=folded.clock).batches
         found = [batch for batch in due if isinstance(batch, DueBatch)]
         assert len(found) == len(due)
         return found

@@ -142,7 +142,7 @@ class DeliveryMachine(LeaseMachine):
             assert [event.id for event in folded.events] == self.ledger.fold(bucket, limit)
         except LeaseLostError:
             assert not holds, "a fold was refused that should pass"
-        due = batches.due_batches(connection, bucket=bucket, policies=["p"], clock=NEVER)
+        due = batches.due_batches(connection, bucket=bucket, policies=["p"], clock=NEVER).batches
         found = tuple(batch for batch in due if isinstance(batch, DueBatch))
         assert len(found) == len(due)
         if found:
