@@ -23,6 +23,8 @@ REASONS = {
     Reason.EMPTY: "nothing was left in the batch",
 }
 SENDING = {
+    DeliveryState.WAITING: "waits for the end of the quiet hours, or for the policy's cap",
+    DeliveryState.RETRYING: "was not sent and is tried again",
     DeliveryState.PENDING: "waits to be sent",
     DeliveryState.SENDING: "is being sent",
     DeliveryState.ACCEPTED: "accepted by the channel",
@@ -30,6 +32,8 @@ SENDING = {
     DeliveryState.UNKNOWN: "of unknown fate: nobody can tell whether the channel took it",
     DeliveryState.SKIPPED: "left out, for what the recipient did or wished after the seal",
 }
+
+LATER = (DeliveryState.WAITING, DeliveryState.RETRYING)
 
 
 class Step(NamedTuple):
@@ -158,7 +162,7 @@ def _sealed(batch: Batch, deliveries: Sequence[Delivery]) -> Iterator[Step]:
             f"attempt {delivery.attempt}": delivery.attempt,
             f"its id there is {delivery.provider_id}": delivery.provider_id,
             delivery.error: delivery.error,
-            f"not before {delivery.not_before.isoformat(' ')}": delivery.state == DeliveryState.PENDING,
+            f"not before {delivery.not_before.isoformat(' ')}": delivery.state in LATER,
         }
         what = SENDING[DeliveryState(delivery.state)]
         at = delivery.finished_at or delivery.claimed_at
@@ -179,7 +183,7 @@ def _outcome(batch: Batch, deliveries: Sequence[Delivery]) -> str:
         (DeliveryState.ACCEPTED, "sent"),
         (DeliveryState.SENDING, "sending"),
         (DeliveryState.UNKNOWN, "unknown"),
-        (DeliveryState.PENDING, "sealed"),
+        *((state, "sealed") for state in (DeliveryState.PENDING, *LATER)),
         (DeliveryState.REFUSED, "refused"),
     ):
         if state in states:

@@ -32,7 +32,7 @@ INSERT INTO pgsupervise_clock (id) VALUES (1) ON CONFLICT DO NOTHING
 BUSY = """
 SELECT bucket FROM pgsupervise_event WHERE state = 'PENDING'
 UNION SELECT bucket FROM pgsupervise_batch WHERE state <> 'SEALED'
-UNION SELECT bucket FROM pgsupervise_delivery WHERE state = 'PENDING'
+UNION SELECT bucket FROM pgsupervise_delivery WHERE state IN ('PENDING', 'WAITING', 'RETRYING')
 ORDER BY bucket
 """
 LAST = "SELECT coalesce(max(id), 0) FROM pgsupervise_delivery"
@@ -101,7 +101,7 @@ class TestWorker:
 
     def _send(self, project: Project, senders: Senders, bucket: int, epoch: int) -> set[int]:
         sent: set[int] = set()
-        claim = deliveries.DeliveryClaim(bucket, epoch, list(project.channels), CHUNK)
+        claim = deliveries.DeliveryClaim(bucket, epoch, list(project.channels), CHUNK, ripe=True)
         while True:
             (claimed,) = deliveries.claim_deliveries(self._connection, self._id, [claim])
             if not claimed:

@@ -41,7 +41,13 @@ BACKLOGS = (
         "overdue_batches", gauges.overdue_batches, "Batches that are due", "How long the oldest due batch waits"
     ),
     BacklogGauge(
-        "waiting_deliveries", gauges.waiting_deliveries, "Messages to be sent", "How long the oldest message waits"
+        "pending_deliveries", gauges.pending_deliveries, "Messages to be sent now", "How long the oldest message waits"
+    ),
+    BacklogGauge(
+        "waiting_deliveries",
+        gauges.waiting_deliveries,
+        "Messages for later: quiet hours, caps and retries",
+        "How long a message whose time has come waits to become pending",
     ),
     BacklogGauge(
         "sending_deliveries",

@@ -5,7 +5,8 @@ Nothing here knows Django, processes or HTTP. Each statement is a file in `sql/`
     task       SCHEDULED -> READY -> IN PROGRESS -> DONE | DEAD      (retry: IN PROGRESS -> SCHEDULED)
     event      PENDING -> FOLDED
     batch      OPEN -> CLOSED -> SEALED                              (OPEN -> SEALED when its time has come)
-    delivery   PENDING -> SENDING -> ACCEPTED | REFUSED | UNKNOWN | SKIPPED    (not sent: SENDING -> PENDING)
+    delivery   PENDING -> SENDING -> ACCEPTED | REFUSED | UNKNOWN | SKIPPED
+               WAITING -> PENDING, RETRYING -> PENDING  (too early: SENDING -> WAITING; not sent: SENDING -> RETRYING)
     worker     ACTIVE -> DRAINING -> STOPPED | DEAD
 
 The fencing rule: a write that ends a claim matches (id, state, claim token); a write to batches and deliveries also

@@ -19,24 +19,36 @@ from .states import DeliveryState
 
 @dataclass(frozen=True, slots=True)
 class SentDelivery:
-    """A claimed delivery after its call; `delay` counts when it is PENDING again, `burnt` whether the try counts."""
+    """A claimed delivery after its call, or instead of one.
+
+    One that is RETRYING waits for `delay`, one that is WAITING until `until` on the event clock; `burnt` says whether
+    the try counts.
+    """
 
     delivery: ClaimedDelivery
     state: DeliveryState
     provider_id: str = ""
     error: str = ""
     delay: timedelta = timedelta(0)
+    until: datetime | None = None
     burnt: bool = True
 
 
 class DeliveryClaim(NamedTuple):
-    """Up to `limit` deliveries of a bucket behind `after`, while its lease has this epoch."""
+    """Up to `limit` deliveries of a bucket behind `after`, while its lease has this epoch.
+
+    `ripe`: the time has come of some that waited, so that they may be among them.
+    """
 
     bucket: int
     epoch: int
     channels: Sequence[str]
     limit: int
     after: int = 0
+    ripe: bool = False
+
+
+MOST_PROMOTED = 1000
 
 
 def claim_deliveries(
@@ -48,10 +60,20 @@ def claim_deliveries(
     bucket whose lease is no longer held with its epoch.
     """
     with sent_together(connection):
+        for claim in claims:
+            if claim.ripe:
+                promote_deliveries(connection, owner, claim.bucket, claim.epoch)
         answers = [
             connection.execute(load("claim_deliveries"), {"owner": owner, **claim._asdict()}) for claim in claims
         ]
     return [sorted(map(ClaimedDelivery._make, rows), key=attrgetter("id")) for rows in answers]
+
+
+def promote_deliveries(connection: Connection, owner: UUID, bucket: int, epoch: int) -> None:
+    """Make those of a bucket PENDING that waited, or that are to be tried again, and whose time has come."""
+    parameters = {"bucket": bucket, "owner": owner, "epoch": epoch, "limit": MOST_PROMOTED}
+    connection.execute(load("promote_waiting_deliveries"), parameters)
+    connection.execute(load("promote_retrying_deliveries"), parameters)
 
 
 def look_again(connection: Connection, bucket: int, claimed: Sequence[ClaimedDelivery]) -> list[Doubt]:
@@ -119,6 +141,7 @@ def _send_finished(
         "provider_ids": arrays.texts(s.provider_id for s in sent),
         "errors": arrays.texts(s.error for s in sent),
         "delays": [s.delay.total_seconds() for s in sent],
+        "until": arrays.times_or_null(s.until for s in sent),
         "unburnt": arrays.numbers(0 if s.burnt else 1 for s in sent),
     }
     return connection.execute(load("finish_deliveries"), parameters)

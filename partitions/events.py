@@ -41,13 +41,15 @@ class NotificationProbe:
     pending: bool
     due: bool
     safe: bool
-    """Deliveries wait for channels that may send twice, or for the others."""
+    """Deliveries are to go by channels that may send twice, or by the others."""
     unsafe: bool
+    ripe: bool = False
+    """The time has come of deliveries that waited, by whichever channel."""
 
     @property
     def only_unsafe(self) -> bool:
         """Return whether there is nothing else to do in the bucket."""
-        return not (self.pending or self.due or self.safe)
+        return not (self.pending or self.due or self.safe or self.ripe)
 
 
 def read_clock(connection: Connection) -> datetime:

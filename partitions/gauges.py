@@ -92,8 +92,13 @@ def overdue_batches(connection: Connection, partitions: int) -> list[Backlog]:
     return _by_partition(connection, "gauge_overdue_batches", partitions)
 
 
+def pending_deliveries(connection: Connection, partitions: int) -> list[Backlog]:
+    """Return the deliveries of each partition that may be sent now."""
+    return _by_partition(connection, "gauge_pending_deliveries", partitions)
+
+
 def waiting_deliveries(connection: Connection, partitions: int) -> list[Backlog]:
-    """Return the PENDING deliveries of each partition."""
+    """Return the WAITING and RETRYING deliveries of each partition; the age is of one that is due and was not woken."""
     return _by_partition(connection, "gauge_waiting_deliveries", partitions)
 
 

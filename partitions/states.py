@@ -51,9 +51,13 @@ class BatchState(StrEnum):
 class DeliveryState(StrEnum):
     """What is known about one message: UNKNOWN means that nobody can tell whether the provider took it.
 
-    SKIPPED was not sent, for what its recipient did or wished between the seal and the sending.
+    PENDING may be sent now. WAITING is not to be sent yet, for its recipient's quiet hours or its policy's cap, by the
+    event clock; RETRYING was not sent, and is to be tried again, by the real one. Either is PENDING when its time has
+    come. SKIPPED was not sent, for what its recipient did or wished between the seal and the sending.
     """
 
+    WAITING = "WAITING"
+    RETRYING = "RETRYING"
     PENDING = "PENDING"
     SENDING = "SENDING"
     ACCEPTED = "ACCEPTED"

@@ -34,12 +34,16 @@ Bench = Callable[[int, Exception], None]
 
 
 class Wanted(NamedTuple):
-    """A bucket with deliveries to claim, for channels that may send twice and for the others."""
+    """A bucket with deliveries to claim, for channels that may send twice and for the others.
+
+    `ripe`: some that waited may go now, by whichever channel.
+    """
 
     bucket: int
     epoch: int
     safe: bool
     unsafe: bool
+    ripe: bool = False
 
 
 class Dispatcher:
@@ -61,6 +65,8 @@ class Dispatcher:
         """The deliveries that are claimed and not yet written down."""
         self.last_sent = -1
         """The bucket that was the last to get the senders."""
+        self.claimed = 0
+        """How many deliveries have been claimed so far."""
 
     @property
     def is_full(self) -> bool:
@@ -88,15 +94,14 @@ class Dispatcher:
         safe = [name for name in names if self._channels[name].resend_is_safe]
         return safe, [name for name in names if not self._channels[name].resend_is_safe]
 
-    def want(self, wanted: Wanted) -> bool:
-        """Claim a bucket's deliveries soon, together with others'; return whether there is any to claim now."""
-        if not (wanted.safe or wanted.unsafe) or self._in_flight[wanted.bucket]:
-            return False
+    def want(self, wanted: Wanted) -> None:
+        """Claim a bucket's deliveries soon, together with others', unless it has some with the senders."""
+        if not (wanted.safe or wanted.unsafe or wanted.ripe) or self._in_flight[wanted.bucket]:
+            return
         self._context.ownership.hold(wanted.bucket)
         self._wanted.append(wanted)
         if len(self._wanted) >= GROUP:
             self.dispatch()
-        return True
 
     def dispatch(self) -> None:
         """Claim what is wanted in one transaction, and hand it to the senders."""
@@ -119,16 +124,19 @@ class Dispatcher:
     def _claim(self, wanted: Sequence[Wanted]) -> None:
         safe, unsafe = self.open_channels()
         budget = max(0, self._senders.reach() - self._unsafe_in_hand)
-        share = -(-budget // sum(one.unsafe for one in wanted)) if any(one.unsafe for one in wanted) else 0
+        share = -(-budget // max(1, sum(one.unsafe or one.ripe for one in wanted)))
         claims: list[DeliveryClaim] = []
-        for bucket, epoch, any_safe, any_unsafe in wanted:
+        for bucket, epoch, any_safe, any_unsafe, ripe in wanted:
             marks = self._marks.of(bucket, epoch)
-            if any_safe and safe:
-                claims.append(DeliveryClaim(bucket, epoch, safe, SAFE_CHUNK, marks.safe))
-            if any_unsafe and unsafe and share:
-                claims.append(DeliveryClaim(bucket, epoch, unsafe, share, marks.unsafe))
+            if ripe:
+                marks.safe = marks.unsafe = 0  # those that have waited are below
+            if (any_safe or ripe) and safe:
+                claims.append(DeliveryClaim(bucket, epoch, safe, SAFE_CHUNK, marks.safe, ripe))
+            if (any_unsafe or ripe) and unsafe and share:
+                claims.append(DeliveryClaim(bucket, epoch, unsafe, share, marks.unsafe, ripe))
         for claim, claimed in zip(claims, self._claimed(claims), strict=True):
             if claimed:
+                self.claimed += len(claimed)
                 marks = self._marks.of(claim.bucket, claim.epoch)
                 if claim.channels is safe:
                     marks.safe = claimed[-1].id

@@ -67,7 +67,7 @@ class Flusher(threading.Thread):
         if not self._context.ownership.trusted():
             return False
         self._reconcile_if_due()
-        worked = False
+        worked, claimed = False, dispatcher.claimed
         try:
             for probe in self._round():
                 if dispatcher.is_full and probe.only_unsafe:
@@ -78,6 +78,8 @@ class Flusher(threading.Thread):
             dispatcher.dispatch()
         finally:
             dispatcher.give_up()
+        # Not what was wanted: what stands behind another one of its recipient is not to be had however often one asks.
+        worked = worked or dispatcher.claimed > claimed
         if worked:
             self._idling.worked()
         return worked
@@ -122,8 +124,9 @@ class Flusher(threading.Thread):
             return False
         try:
             new = self._flush(probe, epoch) if probe.pending or probe.due else False
-            sent = self._dispatcher.want(Wanted(probe.bucket, epoch, probe.safe or new, probe.unsafe or new))
-            return sent or probe.pending or probe.due
+            wanted = Wanted(probe.bucket, epoch, probe.safe or new, probe.unsafe or new, probe.ripe)
+            self._dispatcher.want(wanted)
+            return probe.pending or probe.due
         except LeaseLostError as lost:
             recorder.stale_writes("flush", 1)
             logger.warning(

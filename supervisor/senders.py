@@ -105,7 +105,7 @@ class Senders:
                 result = SentDelivery(delivery, DeliveryState.PENDING, error="not begun", burnt=False)
             else:
                 result = self._send(delivery, channels)
-            if result.state == DeliveryState.PENDING:
+            if result.state in (DeliveryState.PENDING, DeliveryState.RETRYING):
                 held_back.add(whom)  # the recipient's later ones stay behind this one
             sent.append(result)
         return sent
@@ -146,7 +146,7 @@ class Senders:
                 return SentDelivery(delivery, DeliveryState.REFUSED, error=storable(reason))
             case Paused(reason, retry_after):
                 return SentDelivery(
-                    delivery, DeliveryState.PENDING, error=storable(reason), delay=retry_after, burnt=False
+                    delivery, DeliveryState.RETRYING, error=storable(reason), delay=retry_after, burnt=False
                 )
             case NotSent(reason, retry_after):
                 return _again(delivery, reason, retry_after or SEND_RETRY.delay(delivery.attempt))
@@ -161,7 +161,7 @@ def _again(delivery: ClaimedDelivery, reason: str, delay: timedelta) -> SentDeli
         return SentDelivery(
             delivery, DeliveryState.REFUSED, error=f"given up after {delivery.attempt} tries: {storable(reason)}"
         )
-    return SentDelivery(delivery, DeliveryState.PENDING, error=storable(reason), delay=delay)
+    return SentDelivery(delivery, DeliveryState.RETRYING, error=storable(reason), delay=delay)
 
 
 def storable(text: str, most: int = 1000) -> str:

@@ -20,6 +20,8 @@ class DeliveryStateFilter(StateFilter):
 
     orders = {
         DeliveryState.PENDING: Order(("bucket", "id"), "by bucket, oldest first"),
+        DeliveryState.WAITING: Order(("bucket", "not_before"), "by bucket, soonest first"),
+        DeliveryState.RETRYING: Order(("bucket", "not_before"), "by bucket, soonest first"),
         DeliveryState.SENDING: Order(("claimed_by",), "by worker"),
         DeliveryState.REFUSED: Order(("bucket", "id"), "by bucket, oldest first"),
         DeliveryState.UNKNOWN: Order(("bucket", "id"), "by bucket, oldest first"),
@@ -54,6 +56,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "state",
         "attempt",
         moment("created_at"),
+        moment("not_before"),
         linked("batch", Batch, "batch_id"),
         linked("claimed_by", Worker),
         shortened("error"),

@@ -13,6 +13,7 @@ SELECT
     (SELECT count(*) FROM pgsupervise_batch WHERE state <> 'SEALED'),
     (SELECT coalesce(sum(item_count), 0) FROM pgsupervise_batch WHERE state <> 'SEALED'),
     (SELECT count(*) FROM pgsupervise_delivery WHERE state IN ('PENDING', 'SENDING'))
+        + (SELECT count(*) FROM pgsupervise_delivery WHERE state IN ('WAITING', 'RETRYING'))
 """
 
 

@@ -1,6 +1,7 @@
 -- SENDING and its attempt are committed before the call. A recipient's digests go out in order: one that is being sent,
--- that waits for its retry, or that lies below the owner's mark holds back the later ones of the same recipient and channel.
--- One that was never tried waits for what its recipient wishes, on the event clock, and holds back its own policy's only.
+-- that is to be tried again, or that lies below the owner's mark holds back the later ones of the same recipient and channel.
+-- One that waits for what its recipient wishes holds back its own policy's only.
+-- What is PENDING may go, whichever clock has said so; one with a time to come can only be of a worker that knows no WAITING.
 -- The OFFSETs keep the looks at other rows look-ups by recipient and by batch, whatever the statistics say.
 -- The lease's lock keeps a take-over waiting for this claim: see claim_tasks.sql.
 WITH fence AS MATERIALIZED (
@@ -9,23 +10,27 @@ WITH fence AS MATERIALIZED (
     WHERE bucket = %(bucket)s AND owner_id = %(owner)s AND epoch = %(epoch)s
     FOR SHARE
 ), clock AS MATERIALIZED (
-    SELECT coalesce(simulated_at, now()) AS time
+    SELECT greatest(simulated_at, now()) AS latest
     FROM pgsupervise_clock
 ), chunk AS (
     SELECT d.id
     FROM pgsupervise_delivery d
     WHERE d.bucket = %(bucket)s AND d.state = 'PENDING' AND d.channel = ANY(%(channels)s) AND d.id > %(after)s
-        AND d.not_before <= CASE WHEN d.error = '' THEN (SELECT time FROM clock) ELSE now() END
+        AND d.not_before <= (SELECT latest FROM clock)
         AND NOT EXISTS (
             SELECT FROM pgsupervise_delivery earlier
             WHERE earlier.bucket = %(bucket)s AND earlier.recipient = d.recipient AND earlier.id < d.id
-                AND earlier.channel = d.channel AND earlier.state IN ('PENDING', 'SENDING')
-                AND CASE
-                    WHEN earlier.state = 'SENDING' THEN true
-                    WHEN earlier.error <> '' THEN earlier.not_before > now() OR earlier.id <= %(after)s
-                    WHEN earlier.not_before > (SELECT time FROM clock) THEN earlier.policy = d.policy
-                    ELSE earlier.id <= %(after)s
-                END
+                AND earlier.channel = d.channel AND earlier.state IN ('PENDING', 'SENDING', 'RETRYING')
+                AND (
+                    earlier.state <> 'PENDING' OR earlier.id <= %(after)s
+                    OR earlier.not_before > (SELECT latest FROM clock)
+                )
+            OFFSET 0
+        )
+        AND NOT EXISTS (
+            SELECT FROM pgsupervise_delivery waiting
+            WHERE waiting.bucket = %(bucket)s AND waiting.recipient = d.recipient AND waiting.policy = d.policy
+                AND waiting.channel = d.channel AND waiting.id < d.id AND waiting.state = 'WAITING'
             OFFSET 0
         )
         AND EXISTS (SELECT FROM fence)

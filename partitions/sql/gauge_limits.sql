@@ -5,5 +5,6 @@ SELECT
     set_config('statement_timeout', %(timeout_ms)s::text, true),
     set_config('enable_seqscan', 'off', true),
     set_config('enable_bitmapscan', 'off', true),
+    set_config('enable_sort', 'off', true),
     set_config('max_parallel_workers_per_gather', '0', true),
     set_config('jit', 'off', true)

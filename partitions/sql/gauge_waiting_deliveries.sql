@@ -1,23 +1,26 @@
--- PENDING deliveries of each bucket, counted up to a cap, and how long the oldest could have been sent. One that waits
--- for its next try counts from `not_before`.
-SELECT l.bucket, counted.amount, extract(epoch FROM now() - oldest.not_before)::float8 AS age_seconds
+-- WAITING and RETRYING deliveries of each bucket, counted up to a cap each; the age is how long the first of either has
+-- been due, by its own clock, without being made PENDING.
+SELECT l.bucket, waiting.amount + retrying.amount AS amount,
+    extract(epoch FROM greatest(
+        (SELECT coalesce(simulated_at, now()) FROM pgsupervise_clock) - waiting.not_before, now() - retrying.not_before
+    ))::float8 AS age_seconds
 FROM pgsupervise_lease l
 CROSS JOIN LATERAL (
-    SELECT count(*) AS amount
-    FROM (
-        SELECT FROM pgsupervise_delivery d
-        WHERE d.bucket = l.bucket AND d.state = 'PENDING'
-        ORDER BY d.id
-        LIMIT %(cap)s
-    ) capped
-) counted
-CROSS JOIN LATERAL (
-    SELECT min(head.not_before) AS not_before
+    SELECT count(*) AS amount, min(capped.not_before) AS not_before
     FROM (
         SELECT d.not_before FROM pgsupervise_delivery d
-        WHERE d.bucket = l.bucket AND d.state = 'PENDING'
-        ORDER BY d.id
-        LIMIT 64
-    ) head
-) oldest
-WHERE l.bucket >= 0 AND counted.amount > 0
+        WHERE d.bucket = l.bucket AND d.state = 'WAITING'
+        ORDER BY d.not_before
+        LIMIT %(cap)s
+    ) capped
+) waiting
+CROSS JOIN LATERAL (
+    SELECT count(*) AS amount, min(capped.not_before) AS not_before
+    FROM (
+        SELECT d.not_before FROM pgsupervise_delivery d
+        WHERE d.bucket = l.bucket AND d.state = 'RETRYING'
+        ORDER BY d.not_before
+        LIMIT %(cap)s
+    ) capped
+) retrying
+WHERE l.bucket >= 0 AND waiting.amount + retrying.amount > 0

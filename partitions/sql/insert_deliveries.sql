@@ -3,7 +3,11 @@
 -- A message waits on the event clock for what its recipient wishes; one that waits for nothing is due on either clock.
 INSERT INTO pgsupervise_delivery (bucket, batch_id, policy, recipient, channel, payload, state, finished_at, not_before)
 SELECT %(bucket)s, b.id, b.policy, b.recipient, new.channel, new.payload,
-    CASE WHEN new.channel = ANY(%(without_call)s::text[]) THEN 'ACCEPTED' ELSE 'PENDING' END,
+    CASE
+        WHEN new.channel = ANY(%(without_call)s::text[]) THEN 'ACCEPTED'
+        WHEN new.not_before IS NULL THEN 'PENDING'
+        ELSE 'WAITING'
+    END,
     CASE WHEN new.channel = ANY(%(without_call)s::text[]) THEN now() END,
     coalesce(new.not_before, (SELECT least(simulated_at, now()) FROM pgsupervise_clock), now())
 FROM unnest(%(batch_ids)s::bigint[], %(channels)s::text[], %(payloads)s::jsonb[], %(not_before)s::timestamptz[])

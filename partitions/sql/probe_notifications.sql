@@ -1,9 +1,10 @@
--- Which of the worker's buckets have events to fold, batches to seal, or deliveries to send, behind the owner's marks.
+-- Which of the worker's buckets have events to fold, batches to seal, or deliveries to send, behind the owner's marks, and
+-- in which a delivery's time has come: of those that wait the first one alone is looked at.
 -- Each look is LATERAL with a LIMIT: an EXISTS in the select list may be answered by hashing the whole table.
-SELECT probe.bucket, probe.pending, probe.due, probe.safe, probe.unsafe
+SELECT probe.bucket, probe.pending, probe.due, probe.safe, probe.unsafe, probe.ripe
 FROM (
     SELECT l.bucket, e.found IS NOT NULL AS pending, b.found IS NOT NULL AS due, safe.found IS NOT NULL AS safe,
-        unsafe.found IS NOT NULL AS unsafe
+        unsafe.found IS NOT NULL AS unsafe, waiting.found IS NOT NULL OR retrying.found IS NOT NULL AS ripe
     FROM unnest(
             %(buckets)s::int[], %(folded_times)s::timestamptz[], %(folded_ids)s::bigint[],
             %(sealed_times)s::timestamptz[], %(sealed_ids)s::bigint[], %(safe_ids)s::bigint[], %(unsafe_ids)s::bigint[]
@@ -30,9 +31,7 @@ FROM (
         SELECT true AS found
         FROM pgsupervise_delivery d
         WHERE d.bucket = l.bucket AND d.state = 'PENDING' AND d.channel = ANY(%(safe)s) AND d.id > mark.safe_id
-            AND d.not_before <= CASE
-                WHEN d.error = '' THEN (SELECT coalesce(simulated_at, now()) FROM pgsupervise_clock) ELSE now()
-            END
+            AND d.not_before <= (SELECT greatest(simulated_at, now()) FROM pgsupervise_clock)
         ORDER BY d.id
         LIMIT 1
     ) safe ON true
@@ -40,12 +39,25 @@ FROM (
         SELECT true AS found
         FROM pgsupervise_delivery d
         WHERE d.bucket = l.bucket AND d.state = 'PENDING' AND d.channel = ANY(%(unsafe)s) AND d.id > mark.unsafe_id
-            AND d.not_before <= CASE
-                WHEN d.error = '' THEN (SELECT coalesce(simulated_at, now()) FROM pgsupervise_clock) ELSE now()
-            END
+            AND d.not_before <= (SELECT greatest(simulated_at, now()) FROM pgsupervise_clock)
         ORDER BY d.id
         LIMIT 1
     ) unsafe ON true
+    LEFT JOIN LATERAL (
+        SELECT true AS found
+        FROM pgsupervise_delivery d
+        WHERE d.bucket = l.bucket AND d.state = 'WAITING'
+            AND d.not_before <= (SELECT coalesce(simulated_at, now()) FROM pgsupervise_clock)
+        ORDER BY d.not_before
+        LIMIT 1
+    ) waiting ON true
+    LEFT JOIN LATERAL (
+        SELECT true AS found
+        FROM pgsupervise_delivery d
+        WHERE d.bucket = l.bucket AND d.state = 'RETRYING' AND d.not_before <= now()
+        ORDER BY d.not_before
+        LIMIT 1
+    ) retrying ON true
 ) probe
-WHERE probe.pending OR probe.due OR probe.safe OR probe.unsafe
+WHERE probe.pending OR probe.due OR probe.safe OR probe.unsafe OR probe.ripe
 ORDER BY probe.bucket

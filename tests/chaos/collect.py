@@ -45,9 +45,9 @@ SELECT
     (SELECT count(*) FROM pgsupervise_task),
     (SELECT count(*) FROM pgsupervise_event WHERE state = 'PENDING'),
     (SELECT count(*) FROM pgsupervise_batch WHERE state <> 'SEALED'),
-    (SELECT count(*) FROM pgsupervise_delivery WHERE state IN ('PENDING', 'SENDING'))
+    (SELECT count(*) FROM pgsupervise_delivery WHERE state IN ('PENDING', 'SENDING', 'WAITING', 'RETRYING'))
 """
-HURRY = "UPDATE pgsupervise_delivery SET not_before = now() WHERE state = 'PENDING' AND not_before > now()"
+HURRY = "UPDATE pgsupervise_delivery SET not_before = now() WHERE state = 'RETRYING' AND not_before > now()"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,19 +11,30 @@ from pgsupervise.partitions.statements import load
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 
-def plan_of(connection: psycopg.Connection, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the plan of a statement as sent_together and direct sessions have it."""
+def plan_of(
+    connection: psycopg.Connection, name: str, values: Mapping[str, Any], *, analyze: bool = False
+) -> dict[str, Any]:
+    """Return the plan of a statement as sent_together and direct sessions have it; `analyze` it by running it."""
     names = list(dict.fromkeys(PLACEHOLDER.findall(load(name))))
     text = PLACEHOLDER.sub(lambda found: f"${names.index(found[1]) + 1}", load(name)).replace("%%", "%")
     connection.execute(load("plan_by_keys"), {"local": True})
     connection.execute(f"PREPARE planned AS {text}".encode())
     marks = ", ".join(["%s"] * len(names))
-    explain = f"EXPLAIN (FORMAT JSON) EXECUTE planned ({marks})"
+    explain = f"EXPLAIN (FORMAT JSON, ANALYZE {analyze}) EXECUTE planned ({marks})"
     row = psycopg.ClientCursor(connection).execute(explain, [values[parameter] for parameter in names]).fetchone()
     connection.execute("DEALLOCATE planned")
     assert row
     plan: dict[str, Any] = row[0][0]["Plan"]
     return plan
+
+
+def rows_read(plan: dict[str, Any], table: str) -> float:
+    """Return how many rows of a table were read by a plan that was analyzed, those that it threw away included."""
+    return sum(
+        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+        for node in nodes(plan)
+        if node.get("Relation Name") == table and node["Node Type"] != "ModifyTable"
+    )
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -36,7 +36,8 @@ SELECT %(bucket)s, 'p', 'r', CASE WHEN i <= 9 THEN 'PENDING' ELSE 'FOLDED' END, 
 FROM generate_series(1, %(many)s) i;
 INSERT INTO pgsupervise_delivery (bucket, policy, recipient, batch_id, channel, payload, state, claimed_by)
 SELECT %(bucket)s, 'p', 'r', i, 'c', '{}',
-    CASE WHEN i <= 9 THEN 'SENDING' WHEN i <= 20 THEN 'PENDING' WHEN i <= 30 THEN 'UNKNOWN' ELSE 'ACCEPTED' END,
+    CASE WHEN i <= 9 THEN 'SENDING' WHEN i <= 20 THEN 'PENDING' WHEN i <= 30 THEN 'UNKNOWN' WHEN i <= 40 THEN 'WAITING'
+        WHEN i <= 50 THEN 'RETRYING' ELSE 'ACCEPTED' END,
     CASE WHEN i <= 9 THEN %(worker)s::uuid END
 FROM generate_series(1, %(many)s) i;
 INSERT INTO pgsupervise_fanout (bucket, name, policy, state, finished_at)
@@ -52,7 +53,8 @@ LISTS = [
     *(f"{table}/{query}" for table in ("task", "finishedtask", "event", "batch", "delivery") for query in ("", "?p=9")),
     *(f"task/?state={state}" for state in ("READY", "SCHEDULED", "IN+PROGRESS", "READY&name=b")),
     *(f"finishedtask/?state={state}" for state in ("DEAD", "CANCELLED", "DONE", "DEAD&name=a1", "CANCELLED&name=a1")),
-    *(f"delivery/?state={state}" for state in ("PENDING", "SENDING", "ACCEPTED", "UNKNOWN", "PENDING&policy=q")),
+    *(f"delivery/?state={state}" for state in ("PENDING", "WAITING", "RETRYING", "SENDING", "ACCEPTED", "UNKNOWN")),
+    *("delivery/?state=PENDING&policy=q", "delivery/?state=WAITING&policy=q"),
     *(f"{table}/?policy=q" for table in ("event", "batch", "delivery")),
     *("event/?state=PENDING", "event/?state=FOLDED", "batch/?state=WAITING", "batch/?state=SEALED"),
     *(f"task/?claimed_by={WORKER}", "event/?batch=77", "delivery/?batch=77", f"delivery/?claimed_by={WORKER}"),

@@ -24,6 +24,7 @@ ALLOWED = {
     ("due_batches", "clock"): "read by read_clock; everything pending was folded after that",
     ("postpone_batches", "until"): "what read_clock said, and a minute more",
     ("insert_deliveries", "not_before"): "computed from what read_clock said: quiet hours end, or a cap allows it",
+    ("finish_deliveries", "until"): "the same, when the delivery was about to be sent",
     ("insert_keyed_event", "occurred_at"): "when the event occurred, as its sender says",
     ("insert_keyed_events", "occurred_at"): "the same, or what was read of the database just before",
     ("insert_batches", "opened_at"): "when the batch's first event occurred",

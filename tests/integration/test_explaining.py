@@ -83,8 +83,11 @@ def test_what_was_left_out_says_why_and_when(world: World) -> None:
 @pytest.mark.parametrize(
     ("columns", "outcome", "words"),
     [
-        ("state = 'PENDING', attempt = 2, error = 'HTTP 503', finished_at = NULL", "sealed",
-         "message 1 by null: waits to be sent|attempt 2, HTTP 503, not before"),
+        ("state = 'RETRYING', attempt = 2, error = 'HTTP 503', finished_at = NULL", "sealed",
+         "message 1 by null: was not sent and is tried again|attempt 2, HTTP 503, not before"),
+        ("state = 'WAITING', finished_at = NULL", "sealed",
+         "message 1 by null: waits for the end of the quiet hours, or for the policy's cap|not before"),
+        ("state = 'PENDING', finished_at = NULL", "sealed", "message 1 by null: waits to be sent"),
         ("state = 'REFUSED', attempt = 1, error = 'bad address'", "refused",
          "message 1 by null: refused by the channel for good|attempt 1, bad address"),
         ("state = 'UNKNOWN', attempt = 1, error = 'timed out'", "unknown",

@@ -95,7 +95,7 @@ def test_each_row_is_counted_in_its_partition(connection: Connection, partitions
     for key in keys:
         expected[partition_of(bucket_of(key), partitions)] += 1
 
-    for gauge in (gauges.ready_tasks, gauges.pending_events, gauges.open_batches, gauges.waiting_deliveries):
+    for gauge in (gauges.ready_tasks, gauges.pending_events, gauges.open_batches, gauges.pending_deliveries):
         assert [backlog.amount for backlog in read(connection, gauge, partitions)] == expected
 
 
@@ -109,6 +109,8 @@ def test_each_state_is_counted_by_its_own_gauge(connection: Connection) -> None:
     for recipient, state in (("a", "PENDING"), ("b", "ACCEPTED"), ("c", "UNKNOWN"), ("d", "REFUSED"), ("e", "UNKNOWN")):
         delivery(recipient, state)
     delivery("f", "SENDING", claimed_by=uuid.uuid4(), claimed_at=now)
+    delivery("g", "WAITING", not_before=now + HOUR)
+    delivery("h", "RETRYING", not_before=now + HOUR)
     batch("a", HOUR, "OPEN")
     batch("a", HOUR, "CLOSED", key="k")
     batch("a", -HOUR, "SEALED")
@@ -119,7 +121,8 @@ def test_each_state_is_counted_by_its_own_gauge(connection: Connection) -> None:
     assert in_progress.amount == 1
     assert in_progress.age_seconds >= 3600
     assert gauges.dead_tasks(connection) == 2
-    assert only(connection, gauges.waiting_deliveries).amount == 1
+    assert only(connection, gauges.pending_deliveries).amount == 1
+    assert only(connection, gauges.waiting_deliveries) == Backlog(2, 0.0)
     assert only(connection, gauges.sending_deliveries).amount == 1
     assert only(connection, gauges.unknown_deliveries).amount == 2
     assert only(connection, gauges.open_batches).amount == 2
@@ -151,6 +154,15 @@ def test_batches_are_overdue_by_the_event_clock(connection: Connection) -> None:
     overdue = only(connection, gauges.overdue_batches)
     assert overdue.amount == 1
     assert 7200 <= overdue.age_seconds < 7300
+
+
+@pytest.mark.parametrize(("state", "late"), [("WAITING", 3 * HOUR), ("RETRYING", 2 * HOUR)])
+def test_what_waits_is_late_by_the_clock_that_it_waits_for(connection: Connection, state: str, late: timedelta) -> None:
+    now = timezone.now()
+    Clock.objects.update(simulated_at=now + HOUR)
+    delivery("a", state, not_before=now - 2 * HOUR)
+    age = only(connection, gauges.waiting_deliveries).age_seconds
+    assert late.total_seconds() <= age < late.total_seconds() + 100
 
 
 def test_counting_stops_at_the_cap(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +209,8 @@ INDEXES = {
     "gauge_pending_events": "pgsupervise_event_pending",
     "gauge_open_batches": "pgsupervise_batch_due",
     "gauge_overdue_batches": "pgsupervise_batch_due",
-    "gauge_waiting_deliveries": "pgsupervise_delivery_due",
+    "gauge_pending_deliveries": "pgsupervise_delivery_due",
+    "gauge_waiting_deliveries": "pgsupervise_delivery_asleep",
     "gauge_sending_deliveries": "pgsupervise_delivery_claimed",
     "gauge_unknown_deliveries": "pgsupervise_delivery_failed",
     "gauge_dead_tasks": "pgsupervise_finishedtask_*_id_idx",  # of each day

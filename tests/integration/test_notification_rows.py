@@ -249,13 +249,14 @@ def test_a_recipients_digests_go_out_in_order(connect: Connect) -> None:
     digests(connection, owner, epochs[BUCKET], 3)
     (first,) = send(connection, owner, epochs[BUCKET], limit=1)
     assert send(connection, owner, epochs[BUCKET]) == [], "the first one is under way"
-    again = SentDelivery(first, DeliveryState.PENDING, error="503", delay=timedelta(hours=1), burnt=False)
+    again = SentDelivery(first, DeliveryState.RETRYING, error="503", delay=timedelta(hours=1), burnt=False)
     deliveries.finish_deliveries(connection, owner, {(BUCKET, epochs[BUCKET]): [again]})
     assert send(connection, owner, epochs[BUCKET]) == [], "the first one waits for its retry"
     row = one(connection, "SELECT attempt, error FROM pgsupervise_delivery WHERE id = %s", first.id)
     assert row == (0, "503")
     connection.execute("UPDATE pgsupervise_delivery SET not_before = now() WHERE id = %s", [first.id])
-    claimed = send(connection, owner, epochs[BUCKET])
+    ripe = DeliveryClaim(BUCKET, epochs[BUCKET], ["inbox"], 10, ripe=True)
+    (claimed,) = deliveries.claim_deliveries(connection, owner, [ripe])
     assert [delivery.id for delivery in claimed] == [first.id, first.id + 1, first.id + 2]
 
 

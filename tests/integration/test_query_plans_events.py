@@ -45,7 +45,8 @@ SELECT 20000 * n + i, bucket, 'p', recipient, i,
 FROM whom, generate_series(0, 2) n;
 INSERT INTO pgsupervise_delivery (id, bucket, batch_id, policy, recipient, channel, payload, state, claimed_by)
 SELECT i, bucket, i, 'p', recipient, 'sendgrid', '{}',
-    CASE WHEN i % 10 < 8 THEN 'ACCEPTED' WHEN i % 10 = 8 THEN 'PENDING' ELSE 'SENDING' END,
+    CASE WHEN i % 10 < 7 THEN 'ACCEPTED' WHEN i % 10 = 7 THEN CASE WHEN i % 20 = 7 THEN 'WAITING' ELSE 'RETRYING' END
+        WHEN i % 10 = 8 THEN 'PENDING' ELSE 'SENDING' END,
     CASE WHEN i % 10 = 9 THEN %(owner)s::uuid END
 FROM whom;
 INSERT INTO pgsupervise_recipient (bucket, recipient, time_zone, updated_at)
@@ -97,13 +98,14 @@ VALUES: dict[str, Any] = {
     "recipients": arrays.texts([RECIPIENT] * 200),
     "tenants": arrays.texts([""] * 200),
     "keys": IDS,
-    "until": NOW,
+    "until": NOW,  # of what is postponed
     "held": [1, 2, 3],
     "before": NOW,
 }
 OTHERWISE: dict[tuple[str, str], Any] = {
     ("open_batches", "policies"): arrays.texts(["p"] * 200),
     ("last_of_keys", "policies"): arrays.texts(["p"] * 200),
+    ("finish_deliveries", "until"): arrays.times([NOW] * 200),
     ("insert_deliveries", "channels"): arrays.texts(["sendgrid"] * 200),
 }
 INDEXES = {
@@ -129,14 +131,22 @@ INDEXES = {
     "postpone_batches": {"pgsupervise_batch_pkey"},
     "claim_deliveries": {
         "pgsupervise_delivery_due",
-        "pgsupervise_delivery_waiting",
+        "pgsupervise_delivery_ahead",
+        "pgsupervise_delivery_in_turn",
         "pgsupervise_delivery_pkey",
         "pgsupervise_preference_one",
         "pgsupervise_event_read",
     },
+    "promote_waiting_deliveries": {"pgsupervise_delivery_asleep", "pgsupervise_delivery_pkey"},
+    "promote_retrying_deliveries": {"pgsupervise_delivery_asleep", "pgsupervise_delivery_pkey"},
     "finish_deliveries": {"pgsupervise_delivery_pkey"},
     "release_unheld_deliveries": {"pgsupervise_delivery_claimed"},
-    "probe_notifications": {"pgsupervise_event_pending", "pgsupervise_batch_due", "pgsupervise_delivery_due"},
+    "probe_notifications": {
+        "pgsupervise_event_pending",
+        "pgsupervise_batch_due",
+        "pgsupervise_delivery_due",
+        "pgsupervise_delivery_asleep",
+    },
 }
 SORTS_WHAT_IT_HAS_LIMITED = {"due_batches", "batch_items", "insert_deliveries", "probe_notifications"}
 """The others sort nothing: their order is that of the index."""

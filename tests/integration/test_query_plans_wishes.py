@@ -29,7 +29,8 @@ INDEXES = {
     "due_batches": {"pgsupervise_batch_due", "pgsupervise_event_batch"} | OF_WISHES,
     "claim_deliveries": {
         "pgsupervise_delivery_due",
-        "pgsupervise_delivery_waiting",
+        "pgsupervise_delivery_ahead",
+        "pgsupervise_delivery_in_turn",
         "pgsupervise_delivery_pkey",
         "pgsupervise_preference_one",
         "pgsupervise_event_read",
@@ -42,7 +43,12 @@ INDEXES = {
     "preferences": {"pgsupervise_preference_one"},
     "recipients": {"pgsupervise_recipient_one"},
     "tenant_preferences": {"pgsupervise_tenantpreference_one"},
-    "probe_notifications": {"pgsupervise_event_pending", "pgsupervise_batch_due", "pgsupervise_delivery_due"},
+    "probe_notifications": {
+        "pgsupervise_event_pending",
+        "pgsupervise_batch_due",
+        "pgsupervise_delivery_due",
+        "pgsupervise_delivery_asleep",
+    },
 }
 OTHERWISE: dict[str, dict[str, Any]] = {
     "insert_deliveries": {

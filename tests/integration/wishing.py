@@ -90,7 +90,7 @@ class Wishing:
 
     def claim(self, after: int = 0) -> list[ClaimedDelivery]:
         """Claim what is due by any channel."""
-        claim = deliveries.DeliveryClaim(BUCKET, self.epochs[BUCKET], list(channels.known()), 100, after)
+        claim = deliveries.DeliveryClaim(BUCKET, self.epochs[BUCKET], list(channels.known()), 100, after, ripe=True)
         (claimed,) = deliveries.claim_deliveries(self.connection, self.owner, [claim])
         return claimed
 

@@ -55,7 +55,7 @@ def states(watch: psycopg.Connection) -> dict[str, int]:
 
 def hurry(watch: psycopg.Connection) -> None:
     """Let a retry not wait out its delay."""
-    watch.execute("UPDATE pgsupervise_delivery SET not_before = now() WHERE state = 'PENDING' AND not_before > now()")
+    watch.execute("UPDATE pgsupervise_delivery SET not_before = now() WHERE state = 'RETRYING' AND not_before > now()")
 
 
 def reaches(watch: psycopg.Connection, expected: dict[str, int]) -> None:

@@ -50,11 +50,11 @@ def test_a_supervisor_obeys_what_is_wished(start: Start, watch: psycopg.Connecti
     def states() -> dict[str, Any]:
         return dict(watch.execute("SELECT recipient, state || error FROM pgsupervise_delivery").fetchall())
 
-    expected = {SLEEPING: "PENDING", LATE: "SKIPPEDmuted", PLAIN: "ACCEPTED"}
+    expected = {SLEEPING: "WAITING", LATE: "SKIPPEDmuted", PLAIN: "ACCEPTED"}
     wait_until(lambda: states() == expected, 60, f"the deliveries are {expected}")
     reasons = watch.execute("SELECT recipient, reason FROM pgsupervise_batch WHERE state = 'SEALED' AND reason <> ''")
     assert reasons.fetchall() == [(MUTING, "muted")]
-    row = watch.execute("SELECT not_before FROM pgsupervise_delivery WHERE state = 'PENDING'").fetchone()
+    row = watch.execute("SELECT not_before FROM pgsupervise_delivery WHERE state = 'WAITING'").fetchone()
     assert row
     assert timedelta(minutes=110) < row[0] - now < timedelta(minutes=130)
     inbox = watch.execute("SELECT recipient FROM pgsupervise_inboxmessage").fetchall()

@@ -62,9 +62,9 @@ def sent(senders: Senders, *deliveries: ClaimedDelivery) -> list[SentDelivery]:
     [
         (Accepted("x1"), DeliveryState.ACCEPTED, True),
         (Refused("no such mailbox"), DeliveryState.REFUSED, True),
-        (NotSent("503"), DeliveryState.PENDING, True),
-        (Paused("429", timedelta(seconds=30)), DeliveryState.PENDING, False),
-        (Unknown("timeout"), DeliveryState.PENDING, True),
+        (NotSent("503"), DeliveryState.RETRYING, True),
+        (Paused("429", timedelta(seconds=30)), DeliveryState.RETRYING, False),
+        (Unknown("timeout"), DeliveryState.RETRYING, True),
     ],
 )
 def test_each_outcome_has_its_state(outcome: SendOutcome, state: DeliveryState, burnt: bool) -> None:
@@ -78,7 +78,7 @@ def test_unknown_waits_before_it_goes_again_or_is_held_where_its_policy_says_so(
         assert sent(senders, delivery())[0].delay == UNKNOWN_GRACE
         assert sent(senders, delivery(policy="held"))[0].state == DeliveryState.UNKNOWN
     with pool(Scripted(lambda one: Unknown("timeout")), safe=True) as senders:
-        assert sent(senders, delivery(policy="held"))[0].state == DeliveryState.PENDING
+        assert sent(senders, delivery(policy="held"))[0].state == DeliveryState.RETRYING
 
 
 @pytest.mark.parametrize(("call_seconds", "reach"), [(1.0, 4), (0.025, 4), (0.005, 20), (1e-5, MOST_IN_REACH)])
@@ -123,7 +123,7 @@ def test_the_later_digests_of_a_recipient_stay_behind_one_that_was_not_sent() ->
     with pool(channel) as senders:
         results = sent(senders, delivery(1), delivery(2), delivery(3, recipient="bob"))
     assert channel.seen == [1, 3]
-    assert [result.state for result in results] == ["PENDING", "PENDING", "ACCEPTED"]
+    assert [result.state for result in results] == ["RETRYING", "PENDING", "ACCEPTED"]
     assert not results[1].burnt
 
 

@@ -18,7 +18,8 @@ _FORWARD = "UPDATE pgsupervise_clock SET simulated_at = now() + interval '2 days
 _PENDING = "SELECT FROM pgsupervise_event WHERE state = 'PENDING' ORDER BY bucket, occurred_at, id LIMIT 1"
 _UNSEALED = "SELECT FROM pgsupervise_batch WHERE state <> 'SEALED' ORDER BY bucket, deliver_at LIMIT 1"
 _UNSENT = (
-    "SELECT FROM pgsupervise_delivery WHERE state IN ('PENDING', 'SENDING') ORDER BY bucket, recipient, id LIMIT 1"
+    "SELECT FROM pgsupervise_delivery WHERE state IN ('PENDING', 'SENDING', 'RETRYING')"
+    " ORDER BY bucket, recipient, id LIMIT 1"
 )
 _FOLDED = """
 SELECT (SELECT count(*) FROM pgsupervise_event WHERE state = 'FOLDED'), count(*), coalesce(sum(item_count), 0)

@@ -40,7 +40,14 @@ START = datetime(2020, 1, 1, tzinfo=UTC)
 NEVER = datetime(2100, 1, 1, tzinfo=UTC)
 RULE = WindowRule(window=timedelta(minutes=10))
 SAFE, UNSAFE = "inbox", "sendgrid"
-ENDS = [DeliveryState.ACCEPTED, DeliveryState.REFUSED, DeliveryState.UNKNOWN, DeliveryState.PENDING]
+ENDS = [
+    DeliveryState.ACCEPTED,
+    DeliveryState.REFUSED,
+    DeliveryState.UNKNOWN,
+    DeliveryState.PENDING,
+    DeliveryState.WAITING,
+    DeliveryState.RETRYING,
+]
 
 ADD_EVENT = """
 INSERT INTO pgsupervise_event (bucket, policy, recipient, occurred_at) VALUES (%s, 'p', %s, %s) RETURNING id
@@ -188,13 +195,23 @@ class DeliveryMachine(LeaseMachine):
         channels=st.sampled_from([[SAFE], [UNSAFE], [SAFE, UNSAFE]]),
         limit=st.integers(1, 3),
         reply_is_lost=st.sampled_from([False, False, True]),
+        ripe=st.booleans(),
     )
     def claims_deliveries(
-        self, caller: Process, bucket: int, fence: Fence, channels: list[str], limit: int, reply_is_lost: bool
+        self,
+        caller: Process,
+        bucket: int,
+        fence: Fence,
+        channels: list[str],
+        limit: int,
+        reply_is_lost: bool,
+        ripe: bool = True,
     ) -> None:
         process, epoch = self.fenced(bucket, caller, fence)
-        claim = deliveries.DeliveryClaim(bucket, epoch, channels, limit)
+        claim = deliveries.DeliveryClaim(bucket, epoch, channels, limit, ripe=ripe)
         (claimed,) = deliveries.claim_deliveries(self.of(process), process.id, [claim])
+        if ripe:
+            self.ledger.promote(process, bucket, epoch)
         predicted = self.ledger.claim(process, bucket, epoch, channels, limit)
         got = [(one.id, one.bucket, one.claim_token, one.attempt) for one in claimed]
         assert got == [(message.id, message.bucket, message.token, message.attempt) for message in predicted]
@@ -213,7 +230,8 @@ class DeliveryMachine(LeaseMachine):
     )
     def finishes(self, chosen: list[Sending], state: DeliveryState, delay: timedelta, burnt: bool) -> None:
         for (by, epoch, bucket), group in _by_writer(chosen):
-            sent = [SentDelivery(one.delivery, state, delay=delay, burnt=burnt) for one in group]
+            until = NEVER if delay else START
+            sent = [SentDelivery(one.delivery, state, delay=delay, until=until, burnt=burnt) for one in group]
             written = deliveries.finish_deliveries(self.of(by), by.id, {(bucket, epoch): sent})
             assert written == self.ledger.finish(by, epoch, group, state, not delay, burnt)
             for number in written:

@@ -9,7 +9,9 @@ from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.partitions.states import DeliveryState
 from tests.integration.ownership.cluster_model import Cluster, Process
 
-WAITING = (DeliveryState.PENDING, DeliveryState.SENDING)
+ASLEEP = (DeliveryState.WAITING, DeliveryState.RETRYING)
+AHEAD = (DeliveryState.PENDING, DeliveryState.SENDING, *ASLEEP)
+"""What holds back a recipient's later messages by the same channel: all are of one policy."""
 
 
 @dataclass(eq=False)
@@ -21,6 +23,7 @@ class Message:
     channel: str
     state: DeliveryState = DeliveryState.PENDING
     due: bool = True
+    """Where it is asleep: its time has come."""
     token: int = 0
     claimer: Process | None = None
     attempt: int = 0
@@ -80,6 +83,13 @@ class Ledger:
         """Return what is claimed."""
         return [message for message in self.messages.values() if message.state is DeliveryState.SENDING]
 
+    def promote(self, process: Process, bucket: int, epoch: int) -> None:
+        """Make those pending whose time has come, if the fence lets the process pass."""
+        for message in self.messages.values():
+            is_ripe = message.bucket == bucket and message.state in ASLEEP and message.due
+            if is_ripe and self.cluster.holds(process, bucket, epoch):
+                message.state = DeliveryState.PENDING
+
     def claim(self, process: Process, bucket: int, epoch: int, channels: Sequence[str], limit: int) -> list[Message]:
         """Claim the first deliveries that nothing earlier holds back, if the fence lets the process pass."""
         if not self.cluster.holds(process, bucket, epoch):
@@ -87,10 +97,10 @@ class Ledger:
         blocked: set[tuple[str, str]] = set()
         free: list[Message] = []
         for message in sorted(self.messages.values(), key=lambda message: message.id):
-            if message.bucket != bucket or message.state not in WAITING:
+            if message.bucket != bucket or message.state not in AHEAD:
                 continue
             line = (message.recipient, message.channel)
-            if message.state is DeliveryState.SENDING or not message.due:
+            if message.state is not DeliveryState.PENDING:
                 blocked.add(line)
             elif line not in blocked and message.channel in channels:
                 free.append(message)
