@@ -4,7 +4,7 @@ from pgsupervise.supervisor.project import PolicySpec
 
 from . import channels
 from .personal_windows import personal_rule
-from .policies import Policy
+from .policies import Policy, registry
 
 
 def spec_of(policy: Policy) -> PolicySpec:
@@ -18,6 +18,12 @@ def spec_of(policy: Policy) -> PolicySpec:
         minimum=host.minimum,
         leaves_out_own=policy.leaves_out_own,
         resend_unknown=host.on_unknown == "resend",
-        is_bare=not any(map(channels.takes, host.channels)),
+        is_bare=_is_bare(host),
         cap=host.cap,
     )
+
+
+def _is_bare(policy: Policy) -> bool:
+    """Return whether nobody reads its items; where it takes other policies' events, they say which ones are muted."""
+    is_host = any(guest.digest == policy.name for guest in registry.values())
+    return not is_host and not any(map(channels.takes, policy.channels))

@@ -14,7 +14,8 @@ from .preferences import wishes_of
 def render(batch: DueBatch) -> Rendering:
     """Return a batch's messages, one by each channel that is wished, or why there are none.
 
-    In a digest of several policies those that are muted are left out. Raises what `rendering.render` raises.
+    In a digest of several policies the items of those that are muted are left out, the digest's own too; its own
+    channels are those of all. Raises what `rendering.render` raises.
     """
     policy = registered(batch.policy)
     if not batch.item_ids:
@@ -22,7 +23,7 @@ def render(batch: DueBatch) -> Rendering:
     if batch.person is None:
         return rendering.render(batch, policy.channels)
     wishes = wishes_of(batch.person, policy.name, policy.category, batch.tenant)
-    if wishes.muted or not wishes.channels:
+    if not wishes.channels or (wishes.muted and not batch.items):  # of a policy that nobody reads there are none
         return Withheld(Reason.MUTED)
     left_out = _muted_items(batch, batch.person)
     if not left_out:
@@ -37,13 +38,14 @@ def render(batch: DueBatch) -> Rendering:
 def objection(doubt: Doubt) -> str:
     """Return why a sealed delivery is no longer wished; empty where it is.
 
-    A channel that the policy has given up since is nobody's wish: what was sealed for it is sent.
+    What it says is frozen: it goes as long as one of its items is neither read nor of a policy that is muted. A channel
+    that the policy has given up since is nobody's wish: what was sealed for it is sent.
     """
     name, channel = doubt.delivery.policy, doubt.delivery.channel
+    if all(_is_muted(doubt.person, told, doubt.tenant) for told in doubt.policies or (name,)):
+        return Reason.MUTED
     policy = registry.get(name)
     wishes = wishes_of(doubt.person, name, policy.category if policy else "", doubt.tenant)
-    if wishes.muted:
-        return Reason.MUTED
     declared: Sequence[str] = policy.channels if policy else (channel,)
     if wishes.channels is not None and channel in declared and channel not in wishes.channels:
         return f"no longer wished by {channel}"
@@ -51,9 +53,11 @@ def objection(doubt: Doubt) -> str:
 
 
 def _muted_items(batch: DueBatch, person: Person) -> set[int]:
-    muted = set()
-    for name in {item.policy for item in batch.items} - {batch.policy}:
-        policy = registry.get(name)
-        if policy is not None and wishes_of(person, name, policy.category, batch.tenant).muted:
-            muted.add(name)
+    muted = {name for name in {item.policy for item in batch.items} if _is_muted(person, name, batch.tenant)}
     return {item.id for item in batch.items if item.policy in muted} if muted else set()
+
+
+def _is_muted(person: Person | None, name: str, tenant: str) -> bool:
+    """Return whether a policy is muted; one that this code does not know only where it is named, or all are."""
+    policy = registry.get(name)
+    return wishes_of(person, name, policy.category if policy else "", tenant).muted

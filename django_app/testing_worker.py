@@ -13,7 +13,7 @@ from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.marks import Marks
 from pgsupervise.supervisor.flushing import Flushing
 from pgsupervise.supervisor.project import Project
-from pgsupervise.supervisor.second_look import no_longer_wanted
+from pgsupervise.supervisor.second_look import not_now
 from pgsupervise.supervisor.senders import Job, Senders
 
 from .bulk import has_failed
@@ -106,9 +106,9 @@ class TestWorker:
             (claimed,) = deliveries.claim_deliveries(self._connection, self._id, [claim])
             if not claimed:
                 return sent
-            results: list[SentDelivery] = no_longer_wanted(project, self._connection, bucket, claimed)
-            skipped = {result.delivery.id for result in results}
-            wanted = [delivery for delivery in claimed if delivery.id not in skipped]
+            results: list[SentDelivery] = not_now(project, self._connection, bucket, claimed)
+            withdrawn = {result.delivery.id for result in results}
+            wanted = [delivery for delivery in claimed if delivery.id not in withdrawn]
             results += senders.send_here(Job(bucket, epoch, wanted))
             deliveries.finish_deliveries(self._connection, self._id, {(bucket, epoch): results})
             sent |= {delivery.id for delivery in claimed}

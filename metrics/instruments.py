@@ -68,6 +68,8 @@ class Instruments:
             "window_fallbacks", "Windows made without what an event or a recipient should have said", "policy", "reason"
         )
         self.batches_sealed = self._counter("batches_sealed", "Batches closed and frozen for sending", "policy")
+        self.batches_withheld = self._counter("batches_withheld", "Batches without a message", "policy", "reason")
+        self.events_left_out = self._counter("events_left_out", "Events that are in no message", "policy", "reason")
         self.digest_items = self._histogram("digest_items", "Items of a sealed batch", DIGEST_ITEMS)
         self.render_failures = self._counter("render_failures", "Batches whose template failed", "policy")
         self.deliveries_finished = self._counter(

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from pgsupervise.partitions.states import Reason
+
 from .instruments import Cause, Claim, LeaseChange, SendEnd, TaskEnd, Unusable, Write, current
 
 
@@ -52,10 +54,22 @@ def window_fell_back(policy: str, reason: Unusable) -> None:
 
 
 def batches_sealed(policy: str, items: Sequence[int]) -> None:
-    """Count batches of a policy that were sealed, by how many items each has."""
+    """Count batches of a policy that were sealed with a message, by how many items each has."""
     made = current()
     made.child(made.batches_sealed, policy).inc(len(items))
     made.digest_items.observe_many(items)
+
+
+def batches_withheld(policy: str, reason: Reason, amount: int) -> None:
+    """Count batches of a policy that were sealed without a message."""
+    made = current()
+    made.child(made.batches_withheld, policy, reason).inc(amount)
+
+
+def events_left_out(policy: str, reason: Reason, amount: int) -> None:
+    """Count events of a policy that a fold or a seal has put into no message."""
+    made = current()
+    made.child(made.events_left_out, policy, reason).inc(amount)
 
 
 def render_failed(policy: str) -> None:

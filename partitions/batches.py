@@ -173,7 +173,7 @@ def seal_batches(
             checked = {"bucket": bucket, "ids": ids, "item_ids": arrays.numbers(item_ids)}
             connection.execute(load("sealed_as_rendered"), checked)
             connection.execute(load("insert_deliveries"), _columns_of_deliveries(bucket, new, without_call))
-            if filtered := [event for batch, rendering in rendered for event in _filtered(batch, rendering)]:
+            if filtered := [event for batch, rendering in rendered for event in filtered_of(batch, rendering)]:
                 _withhold(connection, lease, filtered)
     except HELD:
         raise who_is_held(connection, **lease, batches=(batch.id for batch, _ in rendered), rendered=item_ids) from None
@@ -217,7 +217,8 @@ def _reason(rendering: Rendering) -> str:
     return rendering.reason if isinstance(rendering, Withheld) else ""
 
 
-def _filtered(batch: DueBatch, rendering: Rendering) -> list[tuple[int, Reason]]:
+def filtered_of(batch: DueBatch, rendering: Rendering) -> list[tuple[int, Reason]]:
+    """Return which events of a batch are in none of its messages, each with its reason."""
     match rendering:
         case Withheld(reason):
             return [(event, reason) for event in batch.item_ids]

@@ -1,7 +1,7 @@
 """The delivery ledger: what is being sent, and what is known about what was sent."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -80,18 +80,43 @@ def look_again(connection: Connection, bucket: int, claimed: Sequence[ClaimedDel
     """Return what there is to know of claimed deliveries just before they are sent, in two round trips."""
     ids = arrays.numbers(dict.fromkeys(delivery.batch_id for delivery in claimed))
     with sent_together(connection):
+        clock = connection.execute(load("read_clock"))
         rows = connection.execute(load("look_again"), {"bucket": bucket, "ids": ids})
-    batches = {id_: (tenant, is_read) for id_, tenant, is_read in rows}
+    batches = {id_: (tenant, has_items and not unread, unread) for id_, tenant, has_items, unread in rows}
+    ((at,),) = clock
     recipients = list(dict.fromkeys(delivery.recipient for delivery in claimed))
-    tenants = list(dict.fromkeys(tenant for tenant, _ in batches.values() if tenant))
+    tenants = list(dict.fromkeys(tenant for tenant, _, _ in batches.values() if tenant))
     with sent_together(connection):
         people = ask_for_persons(connection, bucket, recipients, tenants)
     persons = people()
     found = []
     for delivery in claimed:
-        tenant, is_read = batches.get(delivery.batch_id, ("", False))
-        found.append(Doubt(delivery, tenant, persons.get(delivery.recipient), is_read))
+        tenant, is_read, unread = batches.get(delivery.batch_id, ("", False, ()))
+        found.append(Doubt(delivery, tenant, persons.get(delivery.recipient), at, is_read, unread))
     return found
+
+
+def digests_before(
+    connection: Connection, bucket: int, claimed: Iterable[ClaimedDelivery], limit: int
+) -> dict[tuple[str, str], dict[int, datetime]]:
+    """Return when recipients got policies' last digests before these, by (policy, recipient) and the batch's id.
+
+    At most `limit` deliveries of each are read.
+    """
+    first: dict[tuple[str, str], int] = {}
+    for delivery in claimed:
+        key = (delivery.policy, delivery.recipient)
+        first[key] = min(delivery.id, first.get(key, delivery.id))
+    parameters = {
+        "bucket": bucket,
+        "policies": arrays.texts(policy for policy, _ in first),
+        "recipients": arrays.texts(recipient for _, recipient in first),
+        "ids": arrays.numbers(first.values()),
+        "limit": limit,
+    }
+    with sent_together(connection):
+        rows = connection.execute(load("digests_before"), parameters)
+    return _by_batch(rows)
 
 
 def past_digests(
@@ -109,11 +134,15 @@ def past_digests(
     }
     with sent_together(connection):
         rows = connection.execute(load("past_digests"), parameters)
+    return {key: sorted(of_batch.values()) for key, of_batch in _by_batch(rows).items()}
+
+
+def _by_batch(rows: Iterable[tuple[str, str, int, datetime]]) -> dict[tuple[str, str], dict[int, datetime]]:
     times: dict[tuple[str, str], dict[int, datetime]] = defaultdict(dict)
     for policy, recipient, batch_id, at in rows:
         of_batch = times[policy, recipient]
         of_batch[batch_id] = max(at, of_batch.get(batch_id, at))
-    return {key: sorted(of_batch.values()) for key, of_batch in times.items()}
+    return times
 
 
 def finish_deliveries(

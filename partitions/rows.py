@@ -168,7 +168,7 @@ class ClaimedDelivery(NamedTuple):
     payload: dict[str, Any]
     attempt: int
     is_doubtful: bool = False
-    """Its recipient has wishes, or some of its items have been read: look again before it is sent."""
+    """Its recipient has wishes or quiet hours, or some of its items have been read: look again before it is sent."""
 
 
 class Doubt(NamedTuple):
@@ -177,8 +177,12 @@ class Doubt(NamedTuple):
     delivery: ClaimedDelivery
     tenant: str
     person: Person | None
+    at: datetime
+    """The event clock."""
     is_read: bool
     """All its items have been read."""
+    policies: Sequence[str] = ()
+    """Those of its items that have not: of the delivery's own policy, and of those that go into its digests."""
 
 
 @dataclass(frozen=True, slots=True)

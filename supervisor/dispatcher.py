@@ -19,7 +19,7 @@ from pgsupervise.partitions.rows import ClaimedDelivery
 from .context import WorkerContext
 from .link import Link
 from .mark_book import MarkBook
-from .second_look import no_longer_wanted
+from .second_look import not_now
 from .senders import Job, JobDone, Senders
 
 SAFE_CHUNK = 200
@@ -158,21 +158,21 @@ class Dispatcher:
             return [[]]
 
     def _still_wanted(self, claim: DeliveryClaim, claimed: list[ClaimedDelivery]) -> list[ClaimedDelivery]:
-        """Return what is to be sent of what is claimed; the rest is written down as skipped."""
+        """Return what is to be sent of what is claimed; the rest is written down as skipped, or as waiting."""
         connection = self._link.connection
         try:
-            skipped = no_longer_wanted(self._context.project, connection, claim.bucket, claimed)
+            withdrawn = not_now(self._context.project, connection, claim.bucket, claimed)
         except Exception as error:
             if is_lost(error) or is_passing(error):
                 raise
             self._bench(claim.bucket, error)
             return []  # found as claims that nobody holds
-        if not skipped:
+        if not withdrawn:
             return claimed
         lease = claim.bucket, claim.epoch
-        written = deliveries.finish_deliveries(connection, self._context.id, {lease: skipped})
-        recorder.stale_writes("delivery", len(skipped) - len(written))
-        gone = {result.delivery.id for result in skipped}
+        written = deliveries.finish_deliveries(connection, self._context.id, {lease: withdrawn})
+        recorder.stale_writes("delivery", len(withdrawn) - len(written))
+        gone = {result.delivery.id for result in withdrawn}
         return [delivery for delivery in claimed if delivery.id not in gone]
 
     def _hand_out(self, claim: DeliveryClaim, claimed: Iterable[ClaimedDelivery]) -> None:

@@ -12,6 +12,7 @@ from pgsupervise.partitions.connection import Connection
 from pgsupervise.partitions.folding import Key
 from pgsupervise.partitions.marks import START, Marks
 from pgsupervise.partitions.rows import Person
+from pgsupervise.partitions.states import Reason
 from pgsupervise.partitions.windows import WindowRule
 
 from .project import Project
@@ -100,6 +101,8 @@ class Flushing:
             self._due = self._due or new.earliest <= new.clock
         for policy, count in Counter(event.policy for event in new.events if event.kind == "event").items():
             recorder.events_folded(policy, count)
+        for policy, count in Counter(event.policy for event in new.events if event.kind == "own").items():
+            recorder.events_left_out(policy, Reason.OWN_ACTION, count)
         return new.read == FOLD_CHUNK
 
     def _seal_next(self, clock: datetime) -> bool:

@@ -11,7 +11,7 @@ import psycopg
 
 from pgsupervise.metrics import recorder
 from pgsupervise.partitions import batches
-from pgsupervise.partitions.batches import deliveries_of
+from pgsupervise.partitions.batches import deliveries_of, filtered_of
 from pgsupervise.partitions.connection import Connection
 from pgsupervise.partitions.marks import Marks
 from pgsupervise.partitions.rows import DueBatch, Reduced, Rendering, Withheld
@@ -102,10 +102,25 @@ class Sealing:
 
     def _count(self, rendered: Sequence[Rendered]) -> None:
         items: dict[str, list[int]] = defaultdict(list)
-        for batch, _ in rendered:
-            items[batch.policy].append(len(batch.item_ids))
+        withheld: Counter[tuple[str, Reason]] = Counter()
+        left_out: Counter[tuple[str, Reason]] = Counter()
+        for batch, rendering in rendered:
+            filtered = filtered_of(batch, rendering)
+            if isinstance(rendering, Withheld):
+                withheld[batch.policy, rendering.reason] += 1
+            else:
+                items[batch.policy].append(len(batch.item_ids) - len(filtered))
+            policies = {item.id: item.policy for item in batch.items} if filtered else {}
+            left_out.update((policies.get(event, batch.policy), reason) for event, reason in filtered)
         for policy, counts in items.items():
             recorder.batches_sealed(policy, counts)
+        for (policy, reason), amount in withheld.items():
+            recorder.batches_withheld(policy, reason, amount)
+        for (policy, reason), amount in left_out.items():
+            recorder.events_left_out(policy, reason, amount)
+        self._count_deliveries(rendered)
+
+    def _count_deliveries(self, rendered: Sequence[Rendered]) -> None:
         sent = Counter(delivery.channel for _, rendering in rendered for delivery in deliveries_of(rendering))
         for channel, amount in sent.items():
             if channel in self._without_call:

@@ -1,11 +1,17 @@
-"""The second look at deliveries, just before they are sent: what was wished at the seal may no longer be."""
+"""The second look at deliveries, just before they are sent: what was so at the seal may no longer be.
+
+Since then its recipient may have muted or read it, and a retry, a pause of the channel or a worker's absence may have
+put it off into the night, or so near to the next one that the cap would be exceeded.
+"""
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from pgsupervise.metrics import recorder
 from pgsupervise.partitions import deliveries
+from pgsupervise.partitions.caps import Cap
 from pgsupervise.partitions.connection import Connection
 from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.rows import ClaimedDelivery, Doubt
@@ -13,28 +19,50 @@ from pgsupervise.partitions.states import DeliveryState, Reason
 
 from .project import Project
 from .senders import storable
+from .waiting import allowed_at, most_of
 
 logger = logging.getLogger(__name__)
+Past = dict[tuple[str, str], dict[int, datetime]]
 
 
-def no_longer_wanted(
+def not_now(
     project: Project, connection: Connection, bucket: int, claimed: Sequence[ClaimedDelivery]
 ) -> list[SentDelivery]:
-    """Return those of the claimed deliveries that are not to be sent, as SKIPPED, each with its reason.
+    """Return those of the claimed deliveries that are not to be sent now.
 
-    Reads nothing where none of them is doubtful.
+    SKIPPED is what is no longer wished, with its reason; WAITING what is too early by the quiet hours and the cap, as
+    they are now. Reads nothing where none is doubtful and no policy has a cap.
     """
-    doubtful = [delivery for delivery in claimed if delivery.is_doubtful]
+    caps = {name: spec.cap for name, spec in project.policies.items() if spec.cap is not None}
+    doubtful = [delivery for delivery in claimed if delivery.is_doubtful or delivery.policy in caps]
     if not doubtful:
         return []
-    skipped = [
-        SentDelivery(doubt.delivery, DeliveryState.SKIPPED, error=storable(reason), burnt=False)
-        for doubt in deliveries.look_again(connection, bucket, doubtful)
-        if (reason := _objection(project, doubt))
-    ]
-    for channel, amount in Counter(sent.delivery.channel for sent in skipped).items():
+    doubts = deliveries.look_again(connection, bucket, doubtful)
+    past: Past = {}
+    if capped := [delivery for delivery in doubtful if delivery.policy in caps]:
+        before = deliveries.digests_before(connection, bucket, capped, most_of(project, caps.values()))
+        # They went before now, even where the event clock is behind the real one.
+        past = {key: {batch: min(at, doubts[0].at) for batch, at in times.items()} for key, times in before.items()}
+    found = []
+    for doubt in doubts:
+        if reason := _objection(project, doubt):
+            found.append(SentDelivery(doubt.delivery, DeliveryState.SKIPPED, error=storable(reason), burnt=False))
+        elif (until := _allowed_at(project, caps, past, doubt)) > doubt.at:
+            found.append(SentDelivery(doubt.delivery, DeliveryState.WAITING, until=until, burnt=False))
+    skipped = Counter(sent.delivery.channel for sent in found if sent.state is DeliveryState.SKIPPED)
+    for channel, amount in skipped.items():
         recorder.deliveries_skipped(channel, amount)
-    return skipped
+    return found
+
+
+def _allowed_at(project: Project, caps: Mapping[str, Cap], past: Past, doubt: Doubt) -> datetime:
+    """Return when a delivery may go, and take note of it for those behind."""
+    delivery = doubt.delivery
+    of_batch = past.setdefault((delivery.policy, delivery.recipient), {})
+    others = sorted(at for batch, at in of_batch.items() if batch != delivery.batch_id)
+    at = allowed_at(doubt.at, doubt.person, project.time_zone, caps.get(delivery.policy), others)
+    of_batch[delivery.batch_id] = at
+    return at
 
 
 def _objection(project: Project, doubt: Doubt) -> str:

@@ -1,6 +1,6 @@
 """What a digest waits for once it is sealed: the end of its recipient's quiet hours, and its policy's frequency cap."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -31,29 +31,33 @@ def with_waits(
     }
     past: dict[tuple[str, str], list[datetime]] = {}
     if capped:
-        # A digest may have a delivery by each channel.
-        limit = max(cap.count for cap in caps.values()) * max(1, len(project.channels))
-        past = deliveries.past_digests(connection, bucket, capped, limit)
+        past = deliveries.past_digests(connection, bucket, capped, most_of(project, caps.values()))
     result = []
     for batch, rendering in rendered:
         if not deliveries_of(rendering):
             result.append((batch, rendering))
             continue
         key = (batch.policy, batch.recipient)
-        at = _allowed_at(clock, batch.person, project.time_zone, caps.get(batch.policy), past.get(key, ()))
+        at = allowed_at(clock, batch.person, project.time_zone, caps.get(batch.policy), past.get(key, ()))
         if batch.policy in caps:
             past.setdefault(key, []).append(at)
         result.append((batch, _waiting(rendering, at) if at > clock else rendering))
     return result
 
 
-def _allowed_at(
+def allowed_at(
     at: datetime, person: Person | None, default_zone: str, cap: Cap | None, past: Sequence[datetime]
 ) -> datetime:
+    """Return when a digest may go that would at `at`, after those of `past`: by the cap, and by its recipient's day."""
     if cap is not None:
         at = cap.allowed_at(at, past)
     # Last: what waits longer for the night to end is still below its cap.
     return at if person is None else deliverable_at(at, person, default_zone)
+
+
+def most_of(project: Project, caps: Iterable[Cap]) -> int:
+    """Return how many deliveries have to be known for these caps: a digest may have one by each channel."""
+    return max(cap.count for cap in caps) * max(1, len(project.channels))
 
 
 def _waiting(rendering: Rendering, until: datetime) -> Rendering:

@@ -48,6 +48,10 @@ RETURNING d.id, d.bucket, d.claim_token, d.batch_id, d.policy, d.recipient, d.ch
         WHERE p.bucket = %(bucket)s AND p.recipient = d.recipient
         OFFSET 0
     ) OR EXISTS (
+        SELECT FROM pgsupervise_recipient r
+        WHERE r.bucket = %(bucket)s AND r.recipient = d.recipient AND r.quiet_from IS NOT NULL
+        OFFSET 0
+    ) OR EXISTS (
         SELECT FROM pgsupervise_event e
         WHERE e.bucket = %(bucket)s AND e.batch_id = d.batch_id AND e.read_at IS NOT NULL
         OFFSET 0

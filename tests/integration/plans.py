@@ -30,11 +30,9 @@ def plan_of(
 
 def rows_read(plan: dict[str, Any], table: str) -> float:
     """Return how many rows of a table were read by a plan that was analyzed, those that it threw away included."""
-    return sum(
-        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-        for node in nodes(plan)
-        if node.get("Relation Name") == table and node["Node Type"] != "ModifyTable"
-    )
+    scans = [n for n in nodes(plan) if n.get("Relation Name") == table and n["Node Type"] != "ModifyTable"]
+    read = [(scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)) * scan["Actual Loops"] for scan in scans]
+    return float(sum(read))
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

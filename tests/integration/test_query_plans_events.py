@@ -135,6 +135,7 @@ INDEXES = {
         "pgsupervise_delivery_in_turn",
         "pgsupervise_delivery_pkey",
         "pgsupervise_preference_one",
+        "pgsupervise_recipient_one",
         "pgsupervise_event_read",
     },
     "promote_waiting_deliveries": {"pgsupervise_delivery_asleep", "pgsupervise_delivery_pkey"},

@@ -33,10 +33,12 @@ INDEXES = {
         "pgsupervise_delivery_in_turn",
         "pgsupervise_delivery_pkey",
         "pgsupervise_preference_one",
+        "pgsupervise_recipient_one",
         "pgsupervise_event_read",
     },
-    "look_again": {"pgsupervise_batch_pkey", "pgsupervise_event_read", "pgsupervise_event_batch"},
+    "look_again": {"pgsupervise_batch_pkey", "pgsupervise_event_batch"},
     "past_digests": {"pgsupervise_delivery_recip"},
+    "digests_before": {"pgsupervise_delivery_recip"},
     "insert_deliveries": {"pgsupervise_batch_pkey"},
     "seal_batches": {"pgsupervise_batch_pkey"},
     "withhold_events": {"pgsupervise_event_pkey"},
@@ -56,6 +58,11 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "not_before": arrays.times_or_null([None] * 200),
     },
     "past_digests": {"policies": arrays.texts(["p"]), "recipients": arrays.texts([RECIPIENT])},
+    "digests_before": {
+        "policies": arrays.texts(["p"]),
+        "recipients": arrays.texts([RECIPIENT]),
+        "ids": arrays.numbers([19_000]),
+    },
     "tenant_preferences": {"tenants": arrays.texts(["t7", "t8"])},
 }
 REASONS = {"reasons": arrays.texts(["muted"] * 200)}

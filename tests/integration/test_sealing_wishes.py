@@ -8,6 +8,7 @@ import pytest
 
 from pgsupervise.django_app.policies import Cap
 from pgsupervise.django_app.preferences import set_preference, set_recipient, set_tenant_preference
+from pgsupervise.metrics.instruments import current
 from pgsupervise.partitions import batches
 from pgsupervise.partitions.batches import seal_batches
 from pgsupervise.partitions.errors import LeaseLostError
@@ -110,6 +111,54 @@ def test_a_digest_of_several_policies_leaves_out_those_that_are_muted(wishing: W
     wishing.event("news", NOON + 5 * HOUR), wishing.event("security", NOON + 5 * HOUR)
     wishing.flush(NOON + 7 * HOUR)
     assert wishing.batches()[2] == ("SEALED", "below minimum"), "without those that are muted"
+
+
+def test_who_has_muted_a_digest_still_gets_those_policies_in_it_that_are_not(wishing: Wishing) -> None:
+    wishing.hosts = {"news": "bills"}
+    set_preference(ADA, policy="bills", muted=True)
+    wishing.event("news"), wishing.event("bills")
+    wishing.flush(NOON + HOUR)
+    assert wishing.events() == [FOLDED, MUTED]
+    assert wishing.rows("SELECT payload->'item_ids' FROM pgsupervise_delivery") == [[1], [1]]
+    wishing.event("bills", NOON + 2 * HOUR)
+    wishing.flush(NOON + 4 * HOUR)
+    assert wishing.batches() == [("SEALED", ""), ("SEALED", "muted")]
+    set_preference(ADA, policy="bills", channels=[])
+    wishing.event("news", NOON + 5 * HOUR)
+    wishing.flush(NOON + 7 * HOUR)
+    assert wishing.batches()[2] == ("SEALED", "muted"), "there is no channel by which it could go"
+
+
+def counted() -> dict[str, float]:
+    """Return what sealing counts, by metric and labels."""
+    made = current()
+    names = ("batches_sealed_total", "batches_withheld_total", "events_left_out_total", "digest_items_sum")
+    families = (made.batches_sealed, made.batches_withheld, made.events_left_out, made.digest_items)
+    samples = [sample for family in families for metric in family.collect() for sample in metric.samples]
+    found = {(sample.name.removeprefix("pgsupervise_"), *sample.labels.values()): sample.value for sample in samples}
+    return {" ".join(key): value for key, value in found.items() if key[0] in names}
+
+
+def test_what_is_withheld_is_counted_by_its_reason_and_not_as_sealed(wishing: Wishing) -> None:
+    before = counted()
+    wishing.hosts = {"news": "security"}
+    wishing.minimums = {"bills": 3}
+    set_preference(ADA, policy="news", muted=True)
+    wishing.event("security"), wishing.event("security"), wishing.event("news"), wishing.event("bills")
+    wishing.event("news", NOON + 3 * HOUR)
+    policy("told", leaves_out_own=True)
+    wishing.event("told", actor=ADA)
+    wishing.flush(NOON + 9 * HOUR)
+    more = {name: value - before.get(name, 0) for name, value in counted().items()}
+    assert {name: value for name, value in more.items() if value} == {
+        "batches_sealed_total security": 1,
+        "digest_items_sum": 2,
+        "batches_withheld_total security muted": 1,
+        "batches_withheld_total bills below minimum": 1,
+        "events_left_out_total news muted": 2,
+        "events_left_out_total bills below minimum": 1,
+        "events_left_out_total told own action": 1,
+    }
 
 
 def test_what_is_left_of_a_digest_waits_as_a_whole_one_would(wishing: Wishing) -> None:

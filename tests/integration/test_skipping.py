@@ -1,16 +1,21 @@
 """Just before it is sent, a message is looked at again: what was wished at the seal may no longer be."""
 
 from collections.abc import Callable, Iterator
+from datetime import time
 from typing import Any
 
 import psycopg
 import pytest
 
 from pgsupervise.django_app import policies, preferences_sealing
-from pgsupervise.django_app.policies import Policy
-from pgsupervise.django_app.preferences import set_preference, set_tenant_preference
+from pgsupervise.django_app.policies import Cap, Policy
+from pgsupervise.django_app.preferences import set_preference, set_recipient, set_tenant_preference
 from pgsupervise.metrics.instruments import current
-from tests.integration.test_notification_rows import ADA, NOON
+from pgsupervise.partitions import deliveries
+from pgsupervise.partitions.deliveries import SentDelivery
+from pgsupervise.partitions.rows import ClaimedDelivery
+from pgsupervise.partitions.states import DeliveryState
+from tests.integration.test_notification_rows import ADA, BUCKET, NOON
 from tests.integration.test_round_trips import traffic
 from tests.integration.wishing import HOUR, Wishing, policy
 from tests.registries import own_registries
@@ -87,6 +92,84 @@ def test_a_digest_whose_items_have_all_been_read_is_not_sent(wishing: Wishing) -
     assert wishing.look_again(claimed) == {}, "one of them is not read"
     wishing.connection.execute("UPDATE pgsupervise_event SET read_at = now()")
     assert wishing.look_again(claimed) == {delivery.id: "read" for delivery in claimed}
+
+
+@pytest.mark.parametrize(
+    ("muted", "read", "reason"),
+    [
+        (["digest"], [], ""),
+        (["news"], [], ""),
+        (["digest", "news"], [], "muted"),
+        (["digest"], ["news"], "muted"),
+        (["news"], ["digest"], "muted"),
+        ([], ["digest", "news"], "read"),
+    ],
+)
+def test_a_digest_of_several_policies_goes_while_one_of_them_is_wished_and_not_read(
+    wishing: Wishing, muted: list[str], read: list[str], reason: str
+) -> None:
+    policy("digest", channel="inbox")
+    wishing.hosts = {"news": "digest"}
+    sealed(wishing, "digest", "news")
+    for name in muted:
+        set_preference(ADA, policy=name, muted=True)
+    wishing.connection.execute("UPDATE pgsupervise_event SET read_at = now() WHERE policy = ANY(%s)", [read])
+    assert list(wishing.look_again(wishing.claim()).values()) == ([reason] if reason else [])
+
+
+def failed(wishing: Wishing, claimed: list[ClaimedDelivery]) -> None:
+    """Write down that the deliveries were not sent, and are to be tried again at once."""
+    again = [SentDelivery(delivery, DeliveryState.RETRYING, error="HTTP 503") for delivery in claimed]
+    deliveries.finish_deliveries(wishing.connection, wishing.owner, {(BUCKET, wishing.epochs[BUCKET]): again})
+
+
+def test_a_retry_that_comes_in_the_quiet_hours_waits_for_their_end_and_stays_as_it_is(wishing: Wishing) -> None:
+    set_recipient(ADA, time_zone="UTC", quiet_from=time(22), quiet_until=time(7))
+    sealed(wishing, "news", "security")
+    failed(wishing, wishing.claim())
+    wishing.clock(NOON + 12 * HOUR)
+    before = wishing.rows("SELECT payload FROM pgsupervise_delivery ORDER BY id")
+    morning = NOON + 19 * HOUR
+    claimed = wishing.claim()
+    assert all(delivery.is_doubtful for delivery in claimed)
+    assert set(wishing.look_again(claimed).values()) == {f"WAITING until {morning}"}
+    assert set(states(wishing)) == {(name, "WAITING", "HTTP 503", 1) for name in ("inbox", "sendgrid")}
+    assert wishing.rows("SELECT DISTINCT not_before FROM pgsupervise_delivery") == [morning]
+    assert wishing.claim() == []
+    wishing.clock(morning)
+    claimed = wishing.claim()
+    assert [delivery.attempt for delivery in claimed] == [2] * 4
+    assert wishing.look_again(claimed) == {}
+    assert wishing.rows("SELECT payload FROM pgsupervise_delivery ORDER BY id") == before
+
+
+def test_what_was_put_off_goes_no_nearer_to_the_next_one_than_the_cap_allows(wishing: Wishing) -> None:
+    policy("capped", cap=Cap(1, per=24 * HOUR), channel="sendgrid")
+    for hour in (0, 2, 4):
+        wishing.event("capped", NOON + hour * HOUR)
+    wishing.flush(NOON + 6 * HOUR)
+    first = wishing.claim()
+    assert wishing.look_again(first) == {}
+    failed(wishing, first)
+    late = NOON + 90 * HOUR
+    wishing.clock(late)
+    claimed = wishing.claim()
+    assert len(claimed) == 3, "all that were planned are late by now"
+    waits = wishing.look_again(claimed)
+    assert waits == {
+        claimed[1].id: f"WAITING until {late + 24 * HOUR}",
+        claimed[2].id: f"WAITING until {late + 48 * HOUR}",
+    }
+
+
+def test_a_digest_does_not_stand_in_its_own_way_by_another_channel(wishing: Wishing) -> None:
+    policy("capped", cap=Cap(1, per=24 * HOUR))
+    sealed(wishing, "capped")
+    inbox, sendgrid = wishing.claim()
+    accepted = {(BUCKET, wishing.epochs[BUCKET]): [SentDelivery(inbox, DeliveryState.ACCEPTED)]}
+    deliveries.finish_deliveries(wishing.connection, wishing.owner, accepted)
+    failed(wishing, [sendgrid])
+    assert wishing.look_again(wishing.claim()) == {}
 
 
 def test_a_wish_that_changes_nothing_lets_the_message_go(wishing: Wishing) -> None:

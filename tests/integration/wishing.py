@@ -15,7 +15,7 @@ from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.supervisor.flushing import Flushing
 from pgsupervise.supervisor.outcomes import Done
 from pgsupervise.supervisor.project import PolicySpec, Project
-from pgsupervise.supervisor.second_look import no_longer_wanted
+from pgsupervise.supervisor.second_look import not_now
 from tests.integration.test_notification_rows import ADA, BUCKET, NOON
 from tests.integration.world import owner_of
 
@@ -38,6 +38,7 @@ def project_of(minimums: dict[str, int], hosts: dict[str, str]) -> Project:
                 rule=known.rule(),
                 is_bare=not any(map(channels.takes, known.channels)),
                 cap=known.cap,
+                leaves_out_own=known.leaves_out_own,
                 minimum=minimums.get(name, 0),
                 host=hosts.get(name, ""),
             )
@@ -61,12 +62,14 @@ class Wishing:
         self.minimums: dict[str, int] = {}
         self.hosts: dict[str, str] = {}
 
-    def event(self, policy: str, at: datetime = NOON, *, recipient: str = ADA, tenant: str = "") -> int:
+    def event(
+        self, policy: str, at: datetime = NOON, *, recipient: str = ADA, tenant: str = "", actor: str = "Bob"
+    ) -> int:
         """Insert an event as `notify()` does."""
         row = self.connection.execute(
             """INSERT INTO pgsupervise_event (bucket, policy, recipient, tenant, actor, occurred_at)
-            VALUES (%s, %s, %s, %s, 'Bob', %s) RETURNING id""",
-            [bucket_of(recipient), policy, recipient, tenant, at],
+            VALUES (%s, %s, %s, %s, %s, %s) RETURNING id""",
+            [bucket_of(recipient), policy, recipient, tenant, actor, at],
         ).fetchone()
         assert row
         number: int = row[0]
@@ -95,12 +98,12 @@ class Wishing:
         return claimed
 
     def look_again(self, claimed: list[ClaimedDelivery]) -> dict[int, str]:
-        """Do what is done just before sending; return the reasons of what was skipped, by id."""
-        skipped = no_longer_wanted(project_of({}, {}), self.connection, BUCKET, claimed)
+        """Do what is done just before sending; return the reasons of what is not sent now, by id."""
+        found = not_now(project_of({}, self.hosts), self.connection, BUCKET, claimed)
         key = (BUCKET, self.epochs[BUCKET])
-        written = deliveries.finish_deliveries(self.connection, self.owner, {key: skipped}) if skipped else set()
-        assert written == {sent.delivery.id for sent in skipped}
-        return {sent.delivery.id: sent.error for sent in skipped}
+        written = deliveries.finish_deliveries(self.connection, self.owner, {key: found}) if found else set()
+        assert written == {sent.delivery.id for sent in found}
+        return {sent.delivery.id: sent.error or f"{sent.state} until {sent.until}" for sent in found}
 
     def rows(self, statement: str) -> list[Any]:
         """Return the rows of a statement, those of a single column as values."""

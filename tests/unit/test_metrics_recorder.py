@@ -8,6 +8,7 @@ import pytest
 from pgsupervise.metrics import instruments, recorder
 from pgsupervise.metrics.exposition import metric_names
 from pgsupervise.metrics.instruments import Instruments
+from pgsupervise.partitions.states import Reason
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +30,8 @@ def test_what_callers_say_is_what_a_scrape_shows(made: Instruments) -> None:
     recorder.events_folded("comments", 5)
     recorder.window_fell_back("comments", "bad")
     recorder.batches_sealed("comments", [4])
+    recorder.batches_withheld("comments", Reason.EMPTY, 2)
+    recorder.events_left_out("comments", Reason.MUTED, 3)
     recorder.render_failed("comments")
     recorder.delivery_finished("email", "accepted", 0.3)
     recorder.stale_writes("finish", 2)
@@ -48,6 +51,8 @@ def test_what_callers_say_is_what_a_scrape_shows(made: Instruments) -> None:
     assert value(made, "batches_sealed_total", policy="comments") == 1
     assert value(made, "window_fallbacks_total", policy="comments", reason="bad") == 1
     assert value(made, "digest_items_sum") == 4
+    assert value(made, "batches_withheld_total", policy="comments", reason="empty") == 2
+    assert value(made, "events_left_out_total", policy="comments", reason="muted") == 3
     assert value(made, "render_failures_total", policy="comments") == 1
     assert value(made, "deliveries_finished_total", channel="email", outcome="accepted") == 1
     assert value(made, "delivery_duration_seconds_sum", channel="email") == 0.3

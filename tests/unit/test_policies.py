@@ -137,8 +137,9 @@ def test_a_guest_leaves_window_channel_and_template_to_its_host() -> None:
     register(Policy(name="daily", window=Calendar("0 9 * * *"), channel="null", key="tenant", minimum=2))
     guest = register(Policy(name="likes", digest="daily", leaves_out_own=True))
     spec = spec_of(guest)
-    assert (spec.host, spec.leaves_out_own, spec.minimum, spec.is_bare) == ("daily", True, 2, True)
+    assert (spec.host, spec.leaves_out_own, spec.minimum, spec.is_bare) == ("daily", True, 2, False)
     assert spec_of(guest.host).host == ""
+    assert spec_of(register(Policy(name="alone", channel="null", window=MINUTE))).is_bare, "no guest's items to tell apart"
     assert host_problems(registry) == []
     with pytest.raises(PolicyError) as refused:
         register(Policy(name="other", digest="daily", window=MINUTE, channel="null", flush_at=5))
