@@ -19,7 +19,7 @@ ANSWERS = ("keep", "recompute", "flush")
 
 @click.command(cls=DatabaseCommand)
 @click.argument("names", metavar="[POLICY]...", nargs=-1)
-@click.option("--changed", is_flag=True, help="List the open batches whose end is not what is declared now.")
+@click.option("--changed", is_flag=True, help="List the open batches whose window is not what is declared now.")
 @click.option("--apply", "answer", type=click.Choice(ANSWERS), help="What their owners are to do with these.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON array.")
 def policies(*, names: Sequence[str], changed: bool, answer: str | None, as_json: bool) -> None:
@@ -52,7 +52,7 @@ def policies(*, names: Sequence[str], changed: bool, answer: str | None, as_json
 def _show(found: "Sequence[Change]", names: Sequence[str], *, each: bool) -> None:
     amounts = Counter(change.batch.policy for change in found)
     for name in names:
-        click.echo(f"{name}: {amounts[name]} open batches would end at another time")
+        click.echo(f"{name}: {amounts[name]} open batches would end at another time, or move otherwise")
     for batch, _, declared in found if each else ():
         key = f" key {batch.key!r}" if batch.key else ""
         click.echo(

@@ -1,6 +1,6 @@
 """A changed policy and the batches that are open: what the window would be as it is declared now, and what to do.
 
-A batch keeps the end that it was opened with; only a sliding one is moved by later events. So nothing happens by itself
+A batch keeps the window that it was opened with, and whether later events move its end. So nothing happens by itself
 when a policy's window is changed and deployed. `policy_changes()` shows which open batches differ, and `apply` asks
 their owners to keep, recompute or flush them.
 """
@@ -18,7 +18,7 @@ from pgsupervise.partitions import persons
 from pgsupervise.partitions.rows import PendingEvent, Person
 from pgsupervise.partitions.statements import load
 from pgsupervise.partitions.states import BatchState
-from pgsupervise.partitions.windows import WindowRule
+from pgsupervise.partitions.windows import Slide, WindowRule
 from pgsupervise.supervisor.project import PolicySpec
 
 from .bulk import write_connection
@@ -51,7 +51,9 @@ class Change(NamedTuple):
 
 
 def policy_changes(policies: Sequence[str] | None = None) -> Iterator[Change]:
-    """Yield the open batches whose end is not what their policy declares now: of these policies, or of all known ones.
+    """Yield the open batches whose end, or what moves it, is not what their policy declares now.
+
+    Of these policies, or of all known ones.
 
     They are read by bucket, in a transaction or not; workers go on meanwhile.
     """
@@ -95,9 +97,17 @@ def _changes(specs: Mapping[str, PolicySpec], batches: Sequence[Batch]) -> Itera
         person, spec = known.get(batch.recipient), specs[batch.policy]
         rule = spec.rule if person is None or spec.personal_rule is None else spec.personal_rule(person, batch.tenant)
         opens_until = rule.opens(_opener(batch, rule), person)
-        declared = rule.extends(batch.opened_at, batch.last_at or batch.opened_at, opens_until)
-        if declared != batch.closes_at:
+        slide = rule.slide(batch.opened_at)
+        declared = slide.extends(batch.last_at or batch.opened_at, opens_until)
+        if declared != batch.closes_at or _slides_otherwise(batch, slide):
             yield Change(batch, opens_until, declared)
+
+
+def _slides_otherwise(batch: Batch, slide: Slide) -> bool:
+    """Return whether later events move the batch's end otherwise than they would by this."""
+    if batch.slides_by is None:  # opened before that was kept: it is moved as declared now
+        return False
+    return batch.slides_by != slide.by or (bool(slide.by) and batch.slides_until != slide.until)
 
 
 def _persons(specs: Mapping[str, PolicySpec], batches: Sequence[Batch]) -> Mapping[str, Person]:

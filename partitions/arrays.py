@@ -11,6 +11,11 @@ def numbers(values: Iterable[int]) -> str:
     return _braced(map(str, values))
 
 
+def numbers_or_null(values: Iterable[int | None]) -> str:
+    """Return the array of some numbers, or NULL for None."""
+    return _braced("NULL" if value is None else str(value) for value in values)
+
+
 def times(values: Iterable[datetime]) -> str:
     """Return the array of some aware datetimes."""
     return _braced(map(datetime.isoformat, values))

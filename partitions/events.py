@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import starmap
 from typing import NamedTuple
 from uuid import UUID
@@ -18,6 +18,8 @@ from .round_trips import sent_together
 from .rows import OpenBatch, PendingEvent, Person
 from .statements import load
 from .states import Reason
+
+MICROSECOND = timedelta(microseconds=1)
 
 
 class Folded(NamedTuple):
@@ -273,4 +275,10 @@ def _columns(batches: Sequence[FoldedBatch]) -> dict[str, str]:
         "deliver_at": arrays.times(batch.deliver_at for batch in batches),
         "item_counts": arrays.numbers(batch.item_count for batch in batches),
         "last_at": arrays.times_or_null(batch.last_at for batch in batches),
+        "slides_by": arrays.numbers_or_null(
+            None if batch.slide is None else batch.slide.by // MICROSECOND for batch in batches
+        ),
+        "slides_until": arrays.times_or_null(
+            batch.slide.until if batch.slide is not None and batch.slide.by else None for batch in batches
+        ),
     }

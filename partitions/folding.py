@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from .rows import OpenBatch, PendingEvent, Person
 from .states import BatchState, Reason
-from .windows import WindowRule
+from .windows import Slide, WindowRule
 
 Key = tuple[str, str, str, str]
 """(policy, recipient, tenant, key): at most one batch of a key is open."""
@@ -37,6 +37,8 @@ class FoldedBatch:
     item_count: int
     last_at: datetime | None = None
     gone: int = 0
+    slide: Slide | None = None
+    """None where the rule of now decides how later events move the end."""
     state: BatchState = BatchState.OPEN
     event_ids: list[int] = field(default_factory=list)
     is_new: bool = False
@@ -72,6 +74,7 @@ class Fold:
                 batch.item_count,
                 batch.last_at,
                 batch.gone,
+                None if batch.slides_by is None else Slide(batch.slides_by, batch.slides_until or batch.opened_at),
             )
 
     def add(self, event: PendingEvent) -> None:
@@ -96,8 +99,11 @@ class Fold:
         rule = self._rules(key, None) if person is None else self._personal_rule(key, person)
         if batch is None:
             batch = self._opened(key, rule, event, person)
-        elif rule.sliding_max is not None:
-            batch.closes_at = batch.deliver_at = rule.extends(batch.opened_at, at, batch.closes_at)
+        else:
+            # By the window that it was opened with: who wishes another one since must not move what was promised.
+            slide = rule.slide(batch.opened_at) if batch.slide is None else batch.slide
+            if slide.by:
+                batch.closes_at = batch.deliver_at = slide.extends(at, batch.closes_at)
         batch.item_count += 1
         batch.event_ids.append(number)
         if batch.last_at is None or at > batch.last_at:
@@ -121,21 +127,21 @@ class Fold:
         at = event.occurred_at
         closes_at = rule.opens(event, person)
         if rule.quiet is not None and self._is_quiet(key, at, rule.quiet):
-            return self._alone(key, at)
+            return self._alone(key, at, rule)
         if not rule.leading:
-            return self._new(key, at, closes_at)
-        first = self._alone(key, at)
-        self._new(key, at, closes_at)
+            return self._new(key, at, closes_at, rule)
+        first = self._alone(key, at, rule)
+        self._new(key, at, closes_at, rule)
         return first
 
-    def _new(self, key: Key, at: datetime, closes_at: datetime) -> FoldedBatch:
-        batch = self._open[key] = FoldedBatch(None, key, at, closes_at, closes_at, 0)
+    def _new(self, key: Key, at: datetime, closes_at: datetime, rule: WindowRule) -> FoldedBatch:
+        batch = self._open[key] = FoldedBatch(None, key, at, closes_at, closes_at, 0, slide=rule.slide(at))
         self.touched[id(batch)] = batch
         return batch
 
-    def _alone(self, key: Key, at: datetime) -> FoldedBatch:
+    def _alone(self, key: Key, at: datetime, rule: WindowRule) -> FoldedBatch:
         """Return a batch for one event, to be delivered at once."""
-        batch = self._new(key, at, at)
+        batch = self._new(key, at, at, rule)
         self._close_early(batch, at)
         self._last_at[key] = at
         return batch
@@ -148,14 +154,13 @@ class Fold:
         self.filtered.append((event.id, Reason.FLUSH if event.kind == "flush" else Reason.RECOMPUTED))
         if batch is None:
             return
-        if event.kind == "recompute" and (end := self._recomputed(event, batch)):
-            batch.closes_at = batch.deliver_at = end
+        if event.kind == "recompute" and self._recompute(event, batch):
             self.touched[id(batch)] = batch
             return
         self._close_early(batch, event.occurred_at)
 
-    def _recomputed(self, event: PendingEvent, batch: FoldedBatch) -> datetime | None:
-        """Return the end that a batch has by the window of now; None where that lies before its events, or before now.
+    def _recompute(self, event: PendingEvent, batch: FoldedBatch) -> bool:
+        """Give a batch the window of now; return False where that ends before its events, or before now.
 
         The wish holds the end by the first event; what came since may have moved it.
         """
@@ -163,8 +168,13 @@ class Fold:
         last_at = batch.last_at or batch.opened_at
         wanted = datetime.fromisoformat(json.loads(event.data_json or "{}")["closes_at"])
         rule = self._rules(batch.key, None) if person is None else self._personal_rule(batch.key, person)
-        end = rule.extends(batch.opened_at, last_at, wanted)
-        return end if end > max(last_at, event.occurred_at) else None
+        slide = rule.slide(batch.opened_at)
+        end = slide.extends(last_at, wanted)
+        if end <= max(last_at, event.occurred_at):
+            return False
+        batch.closes_at = batch.deliver_at = end
+        batch.slide = slide
+        return True
 
     def _close_early(self, batch: FoldedBatch, at: datetime) -> None:
         at_once = min(at, self._clock)

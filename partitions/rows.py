@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -53,7 +53,11 @@ class PendingEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OpenBatch:
-    """A batch that still takes events; `gone` of its `item_count` were retracted or read."""
+    """A batch that still takes events; `gone` of its `item_count` were retracted or read.
+
+    Each event moves its end to so far behind itself as `slides_by` says (zero: not at all), `slides_until` at most; the
+    rule of now decides where that is None, in a batch that was opened before this was kept.
+    """
 
     id: int
     policy: str
@@ -65,6 +69,8 @@ class OpenBatch:
     item_count: int
     last_at: datetime | None = None
     gone: int = 0
+    slides_by: timedelta | None = None
+    slides_until: datetime | None = None
 
 
 class Preference(NamedTuple):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from .rows import PendingEvent, Person
 
@@ -10,6 +11,20 @@ LONGEST = timedelta(days=3660)
 """Ten years: the end of a batch stays a date that Python and PostgreSQL can hold."""
 End = Callable[[PendingEvent, Person | None], datetime]
 """When a batch closes that this event opens; not before the event itself."""
+
+
+class Slide(NamedTuple):
+    """How later events move the end of a batch, as the rule says that has opened it: to `min(event + by, until)`.
+
+    Zero: not at all.
+    """
+
+    by: timedelta
+    until: datetime
+
+    def extends(self, occurred_at: datetime, current: datetime) -> datetime:
+        """Return when an open batch closes that takes one more event."""
+        return max(current, min(occurred_at + self.by, self.until))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +70,10 @@ class WindowRule:
 
     def extends(self, opened_at: datetime, occurred_at: datetime, current: datetime) -> datetime:
         """Return when an open batch closes that takes one more event."""
+        return self.slide(opened_at).extends(occurred_at, current)
+
+    def slide(self, opened_at: datetime) -> Slide:
+        """Return how later events move the end of a batch that opens then."""
         if self.sliding_max is None or self.end is not None:
-            return current
-        return max(current, min(occurred_at + self.window, opened_at + self.sliding_max))
+            return Slide(timedelta(0), opened_at)
+        return Slide(self.window, opened_at + self.sliding_max)

@@ -1,4 +1,7 @@
-"""Deliveries that wait, or are to be tried again, in states and an index of their own: nothing walks over them."""
+"""Deliveries that wait, or are to be tried again, in states and an index of their own: nothing walks over them.
+
+And a batch keeps whether, and how far, later events move its end; open ones follow the rule of now as before.
+"""
 
 from django.db import migrations, models
 
@@ -60,4 +63,16 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RunSQL(migrations.RunSQL.noop, AWAKE),
+        migrations.AddField(
+            model_name="batch",
+            name="slides_by",
+            field=models.DurationField(
+                null=True, help_text="So far behind itself each event moves that; zero: not at all."
+            ),
+        ),
+        migrations.AddField(
+            model_name="batch",
+            name="slides_until",
+            field=models.DateTimeField(null=True, help_text="But no further than this."),
+        ),
     ]

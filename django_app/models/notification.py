@@ -113,6 +113,10 @@ class Batch(RecipientColumns):
     state = models.CharField(max_length=6, choices=[(state.value, state.value) for state in BatchState])
     opened_at = models.DateTimeField(help_text="When its first event occurred.")
     closes_at = models.DateTimeField(help_text="It takes events that occurred before this.")
+    slides_by = models.DurationField(
+        null=True, help_text="So far behind itself each event moves that; zero: not at all."
+    )
+    slides_until = models.DateTimeField(null=True, help_text="But no further than this.")
     deliver_at = models.DateTimeField(help_text="It is sealed when the event clock reaches this.")
     item_count = models.PositiveIntegerField(help_text="Those that were taken back later are counted, too.")
     last_at = models.DateTimeField(null=True, help_text="When its last event occurred.")

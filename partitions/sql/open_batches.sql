@@ -3,7 +3,8 @@ SELECT b.id, b.policy, b.recipient, b.tenant, b.key, b.opened_at, b.closes_at, b
     (
         SELECT count(*) FROM pgsupervise_event e
         WHERE e.bucket = %(bucket)s AND e.batch_id = b.id AND e.state IN ('RETRACTED', 'FILTERED')
-    )
+    ),
+    b.slides_by, b.slides_until
 FROM unnest(%(policies)s::text[], %(recipients)s::text[], %(tenants)s::text[], %(keys)s::text[])
     AS wanted (policy, recipient, tenant, key)
 JOIN pgsupervise_batch b

@@ -31,6 +31,8 @@ ALLOWED = {
     ("insert_batches", "closes_at"): "computed from the times of the batch's events",
     ("insert_batches", "deliver_at"): "its closes_at, or the time of the event that filled it",
     ("insert_batches", "last_at"): "when the batch's last event occurred",
+    ("insert_batches", "slides_until"): "computed from when the batch's first event occurred",
+    ("update_batches", "slides_until"): "computed from when the batch's first event occurred",
     ("update_batches", "last_at"): "when the batch's last event occurred",
     ("update_batches", "closes_at"): "computed from the times of the batch's events",
     ("update_batches", "deliver_at"): "its closes_at, or the time of the event that filled it",

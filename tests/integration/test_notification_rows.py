@@ -37,13 +37,15 @@ def add_event(connection: psycopg.Connection, at: datetime, *, policy: str = "p"
     return number
 
 
-def fold(connection: psycopg.Connection, owner: UUID, epoch: int, limit: int = 100) -> list[int]:
+def fold(
+    connection: psycopg.Connection, owner: UUID, epoch: int, limit: int = 100, rule: WindowRule = RULE
+) -> list[int]:
     folded = events.fold_events(
         connection,
         bucket=BUCKET,
         owner=owner,
         epoch=epoch,
-        folding=Folding(lambda policy, person: RULE, ["p"]),
+        folding=Folding(lambda policy, person: rule, ["p"]),
         limit=limit,
     )
     return [event.id for event in folded.events]
@@ -241,6 +243,20 @@ def test_the_items_read_at_once_are_bounded_but_for_the_first_batch(
     found = [(batch.opened_at, len(batch.items)) for batch in readable(due.batches)]
     assert found == [(NOON + hour * HOUR, 2) for hour in range(read)]
     assert due.more
+
+
+@pytest.mark.parametrize("by", [timedelta(minutes=4), timedelta(days=800, microseconds=1)])
+def test_a_batch_keeps_how_later_events_move_its_end(connect: Connect, by: timedelta) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    add_event(connection, NOON)
+    opened_with = WindowRule(window=by, sliding_max=2 * by)
+    fold(connection, owner, epochs[BUCKET], rule=opened_with)
+    columns = "SELECT closes_at, slides_by, slides_until FROM pgsupervise_batch"
+    assert one(connection, columns) == (NOON + by, by, NOON + 2 * by)
+    add_event(connection, NOON + timedelta(minutes=3))
+    fold(connection, owner, epochs[BUCKET], rule=RULE)
+    assert one(connection, columns) == (NOON + timedelta(minutes=3) + by, by, NOON + 2 * by)
 
 
 def test_a_recipients_digests_go_out_in_order(connect: Connect) -> None:

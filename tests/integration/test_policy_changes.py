@@ -55,6 +55,14 @@ def test_nothing_differs_until_the_policy_does(world: World) -> None:
     assert list(policy_changes(["another"])) == []
 
 
+def test_a_batch_that_ends_when_it_would_but_moves_otherwise_differs_too(world: World) -> None:
+    declare(Sliding(40 * MINUTE, max=HOUR))
+    (change,) = policy_changes()
+    assert change.declared == change.batch.closes_at == NOON + HOUR
+    Batch.objects.update(slides_by=None)
+    assert list(policy_changes()) == [], "opened before that was kept: it is moved as declared"
+
+
 def test_keep_changes_nothing(world: World) -> None:
     declare(Fixed(2 * HOUR))
     assert apply(policy_changes(), Answer.KEEP) == 0
@@ -125,7 +133,7 @@ def test_the_command_lists_and_applies(world: World) -> None:
     declare(Fixed(3 * HOUR))
     code, output = run("p", "--changed")
     assert code == 0
-    assert output.splitlines()[0] == "p: 1 open batches would end at another time"
+    assert output.splitlines()[0] == "p: 1 open batches would end at another time, or move otherwise"
     assert "ends 2026-03-01 13:00:00+00:00, declared 2026-03-01 15:00:00+00:00" in output
     (row,) = json.loads(run("--json")[1])
     assert (row["recipient"], row["declared"]) == (ADA, "2026-03-01 15:00:00+00:00")

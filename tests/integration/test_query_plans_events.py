@@ -93,6 +93,8 @@ VALUES: dict[str, Any] = {
     "payloads": arrays.texts(["{}"] * 200),
     "without_call": ["null"],
     "last_at": arrays.times([NOW] * 200),
+    "slides_by": arrays.numbers([0] * 200),
+    "slides_until": arrays.times_or_null([None] * 200),
     "not_before": arrays.times_or_null([None] * 200),
     "reasons": arrays.texts(["own action"] * 200),
     "recipients": arrays.texts([RECIPIENT] * 200),

@@ -160,6 +160,34 @@ def test_quiet_is_counted_from_the_last_event_whatever_batch_it_is_in() -> None:
     assert batch.state is BatchState.OPEN
 
 
+SLIDING = WindowRule(window=HOUR, sliding_max=5 * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("slides", "rule", "end"),
+    [
+        ((0 * MINUTE, NOON), SLIDING, NOON + HOUR),
+        ((HOUR, NOON + 90 * MINUTE), FIXED, NOON + 90 * MINUTE),
+        ((2 * HOUR, NOON + DAY), SLIDING, NOON + 170 * MINUTE),
+        ((None, None), SLIDING, NOON + 110 * MINUTE),
+        ((None, None), FIXED, NOON + HOUR),
+    ],
+)
+def test_a_batch_moves_as_the_window_says_that_it_was_opened_with(
+    slides: tuple[timedelta | None, datetime | None], rule: WindowRule, end: datetime
+) -> None:
+    before = OpenBatch(7, "comments", "ada", "", "", NOON, NOON + HOUR, 3, NOON, 0, *slides)
+    (batch,) = folded(rule, [event(1, NOON + 50 * MINUTE)], before)
+    assert (batch.closes_at, batch.deliver_at) == (end, end)
+
+
+def test_only_who_asks_for_it_gives_an_open_batch_the_window_of_now() -> None:
+    before = OpenBatch(7, "comments", "ada", "", "", NOON, NOON + HOUR, 3, NOON, 0, 0 * MINUTE, None)
+    asks = event(1, NOON + 30 * MINUTE, kind="recompute")._replace(data_json=f'{{"closes_at": "{NOON + HOUR}"}}')
+    (batch,) = folded(SLIDING, [asks, event(2, NOON + 50 * MINUTE)], before)
+    assert (batch.closes_at, batch.slide) == (NOON + 110 * MINUTE, SLIDING.slide(NOON))
+
+
 def test_a_flush_closes_the_open_batch_and_is_in_none() -> None:
     before = OpenBatch(7, "comments", "ada", "", "", NOON, NOON + HOUR, 3)
     fold = fold_of(

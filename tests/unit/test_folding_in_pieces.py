@@ -69,7 +69,16 @@ class Tables:
 
     def known(self) -> Known:
         batches = [
-            OpenBatch(batch.id or 0, *batch.key, batch.opened_at, batch.closes_at, batch.item_count, batch.last_at)
+            OpenBatch(
+                batch.id or 0,
+                *batch.key,
+                batch.opened_at,
+                batch.closes_at,
+                batch.item_count,
+                batch.last_at,
+                slides_by=batch.slide and batch.slide.by,
+                slides_until=batch.slide and batch.slide.until,
+            )
             for batch in self.batches
             if batch.state is BatchState.OPEN
         ]

@@ -139,7 +139,7 @@ def test_a_guest_leaves_window_channel_and_template_to_its_host() -> None:
     spec = spec_of(guest)
     assert (spec.host, spec.leaves_out_own, spec.minimum, spec.is_bare) == ("daily", True, 2, False)
     assert spec_of(guest.host).host == ""
-    assert spec_of(register(Policy(name="alone", channel="null", window=MINUTE))).is_bare, "no guest's items to tell apart"
+    assert spec_of(register(Policy(name="alone", channel="null", window=MINUTE))).is_bare, "it has no guests"
     assert host_problems(registry) == []
     with pytest.raises(PolicyError) as refused:
         register(Policy(name="other", digest="daily", window=MINUTE, channel="null", flush_at=5))
