@@ -1,21 +1,21 @@
 """Folding: new events into their batches, set-wise, by the bucket's owner alone."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import starmap
 from typing import NamedTuple
 from uuid import UUID
 
-from . import arrays, persons
-from .connection import Connection, Cursor
+from . import arrays
+from .connection import Connection
 from .errors import LeaseLostError
-from .folding import Fold, FoldedBatch, Key, Known, Rules, key_of
+from .folding import Fold, FoldedBatch, Rules
 from .held import HELD, who_is_held
+from .known import next_ids, read_known
 from .leases import ask_for_lease
 from .marks import START, Marks, Place
 from .round_trips import sent_together
-from .rows import OpenBatch, PendingEvent, Person
+from .rows import PendingEvent
 from .statements import load
 from .states import Reason
 
@@ -137,7 +137,7 @@ def fold_events(
     events = [event for event in rows if event.recipient not in left] if left else rows
     if not events:
         return Folded(events, clock, reached, None, len(rows))
-    known, ids = _known(connection, bucket, events, folding)
+    known, ids = read_known(connection, bucket, events, folding, clock)
     fold = Fold(folding.rules, clock, known, folding.hosts)
     for event in events:
         fold.add(event)
@@ -182,46 +182,11 @@ def _clock(row: tuple[datetime] | None) -> datetime:
     return row[0]
 
 
-def _known(
-    connection: Connection, bucket: int, events: Sequence[PendingEvent], folding: Folding
-) -> tuple[Known, list[int]]:
-    """Return what the tables hold about the events' keys, and as many new ids in the same round trip."""
-    hosts = folding.hosts
-    keys = list(dict.fromkeys(key_of(event, hosts) for event in events))
-    asking = [key for key in keys if key[0] in folding.quiet] if folding.quiet else []
-    with sent_together(connection):
-        rows = connection.execute(load("open_batches"), _columns_of_keys(bucket, keys))
-        # Most keys have no open batch, or one that lives on. Ids that turn out not to be needed are skipped for ever.
-        ids = _next_ids(connection, len(keys))
-        last = connection.execute(load("last_of_keys"), _columns_of_keys(bucket, asking)) if asking else None
-        people = _ask_for_persons(connection, bucket, events) if folding.personal else None
-    last_at = {(policy, whose, tenant, key): at for policy, whose, tenant, key, at in last} if last else {}
-    known = Known(list(starmap(OpenBatch, rows.fetchall())), people() if people else {}, last_at)
-    return known, [id_ for (id_,) in ids.fetchall()]
-
-
-def _ask_for_persons(
-    connection: Connection, bucket: int, events: Sequence[PendingEvent]
-) -> Callable[[], Mapping[str, Person]]:
-    recipients = list(dict.fromkeys(event.recipient for event in events))
-    tenants = list(dict.fromkeys(event.tenant for event in events if event.tenant))
-    return persons.ask_for_persons(connection, bucket, recipients, tenants)
-
-
-def _columns_of_keys(bucket: int, keys: Sequence[Key]) -> dict[str, object]:
-    policies, recipients, tenants, wanted = map(arrays.texts, zip(*keys, strict=True))
-    return {"bucket": bucket, "policies": policies, "recipients": recipients, "tenants": tenants, "keys": wanted}
-
-
-def _next_ids(connection: Connection, count: int) -> Cursor:
-    return connection.execute(load("next_batch_ids"), {"count": count})
-
-
 def _number(connection: Connection, batches: Sequence[FoldedBatch], ids: list[int]) -> None:
     """Give the new batches their ids."""
     new = [batch for batch in batches if batch.id is None]
     if len(new) > len(ids):  # a key whose batch was closed, and the next one opened, by this very fold
-        ids += [id_ for (id_,) in _next_ids(connection, len(new) - len(ids)).fetchall()]
+        ids += [id_ for (id_,) in next_ids(connection, len(new) - len(ids))]
     for batch, id_ in zip(new, ids, strict=False):
         batch.id, batch.is_new = id_, True
 

@@ -23,6 +23,8 @@ class Known(NamedTuple):
     persons: Mapping[str, Person] = {}
     last_at: Mapping[Key, datetime] = {}
     """When a key's last event occurred, of those whose policy asks for it."""
+    former_due: Mapping[Key, datetime] = {}
+    """When a key's closed batch is due, where the clock has not reached that."""
 
 
 @dataclass(slots=True)
@@ -62,7 +64,7 @@ class Fold:
         """By identity, in the order in which they were first touched."""
         self.filtered: list[tuple[int, Reason]] = []
         """Events that are in no batch, and why."""
-        self._former_due: dict[Key, datetime] = {}
+        self._former_due = dict(known.former_due)
         for batch in known.batches:
             key = (batch.policy, batch.recipient, batch.tenant, batch.key)
             self._open[key] = FoldedBatch(

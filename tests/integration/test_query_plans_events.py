@@ -107,6 +107,7 @@ VALUES: dict[str, Any] = {
 OTHERWISE: dict[tuple[str, str], Any] = {
     ("open_batches", "policies"): arrays.texts(["p"] * 200),
     ("last_of_keys", "policies"): arrays.texts(["p"] * 200),
+    ("former_due", "policies"): arrays.texts(["p"] * 200),
     ("finish_deliveries", "until"): arrays.times([NOW] * 200),
     ("insert_deliveries", "channels"): arrays.texts(["sendgrid"] * 200),
 }
@@ -114,6 +115,7 @@ INDEXES = {
     "pending_events": {"pgsupervise_event_pending"},
     "open_batches": {"pgsupervise_batch_one_open", "pgsupervise_event_gone"},
     "last_of_keys": {"pgsupervise_batch_recipient"},
+    "former_due": {"pgsupervise_batch_recipient"},
     "recipients": {"pgsupervise_recipient_one"},
     "preferences": {"pgsupervise_preference_one"},
     "tenant_preferences": {"pgsupervise_tenantpreference_one"},
