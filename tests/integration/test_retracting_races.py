@@ -12,6 +12,7 @@ from pgsupervise.django_app.policies import Policy, register
 from pgsupervise.django_app.retracting import Retraction, retract
 from pgsupervise.partitions import batches, events
 from pgsupervise.partitions.buckets import bucket_of
+from pgsupervise.partitions.known import read_known
 from pgsupervise.partitions.marks import Marks
 from tests.integration.test_flushing import World
 from tests.integration.test_notification_rows import ADA, BUCKET, HOUR, NOON
@@ -84,14 +85,14 @@ def test_an_event_taken_back_between_reading_and_folding_is_not_counted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = told(0), told(10)
-    known, answers = events._known, list[Any]()
+    answers = list[Any]()
 
     def meanwhile(*args: Any) -> Any:
         if not answers:
             answers.append(retract(first))
-        return known(*args)
+        return read_known(*args)
 
-    monkeypatch.setattr(events, "_known", meanwhile)
+    monkeypatch.setattr(events, "read_known", meanwhile)
     world.flush(NOON + 30 * MINUTE)
     assert answers == [RETRACTED]
     assert Batch.objects.values_list("item_count", "opened_at").get() == (1, NOON + 10 * MINUTE), "the second opened it"
