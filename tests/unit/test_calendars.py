@@ -1,7 +1,7 @@
 """Calendar windows on every clock of the world, against an oracle that looks at a clock minute by minute."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
@@ -86,23 +86,27 @@ def wall_clock(change: datetime, before: timedelta, after: timedelta) -> Iterato
         minute += MINUTE
 
 
-def due_times(ruled: Rule, clock: list[tuple[datetime, datetime]]) -> list[datetime]:
-    """Return when a rule comes.
+class Shown:
+    """What a clock shows and when, by the minute of the hour: few of them are a rule's, and there are many rules."""
 
-    Where hours are named, each such time on the wall counts once: when the clock for the first time shows it or more.
-    Where they are not, the rule comes whenever the clock shows a minute of it.
-    """
-    if ruled.hours is None:
-        return [minute for minute, wall in clock if ruled.matches(wall)]
-    due, furthest = [], clock[0][1]
+    def __init__(self, moments: Iterable[tuple[datetime, datetime]]) -> None:
+        self.by_minute: dict[int, list[tuple[datetime, datetime]]] = {minute: [] for minute in range(60)}
+        for minute, wall in moments:
+            self.by_minute[wall.minute].append((minute, wall))
+
+    def due_times(self, ruled: Rule) -> list[datetime]:
+        """Return when a rule matches, in ascending order."""
+        moments = (moment for number in ruled.minutes for moment in self.by_minute[number])
+        return sorted(minute for minute, wall in moments if ruled.matches(wall))
+
+
+def first_shown(clock: list[tuple[datetime, datetime]]) -> Iterator[tuple[datetime, datetime]]:
+    """Yield each time on the wall once: when the clock for the first time shows it or more."""
+    furthest = clock[0][1]
     for minute, wall in clock[1:]:
-        passed = furthest + MINUTE
-        while passed <= wall:  # none where the clock was put back; several where it was put forward
-            if ruled.matches(passed):
-                due.append(minute)
-            passed += MINUTE
-        furthest = max(furthest, wall)
-    return due
+        while furthest < wall:  # never where the clock was put back; several times where it was put forward
+            furthest += MINUTE
+            yield minute, furthest
 
 
 def test_every_zones_changes_of_two_years_are_looked_at() -> None:
@@ -116,16 +120,19 @@ def test_every_zones_changes_of_two_years_are_looked_at() -> None:
 def test_a_rule_comes_when_the_oracle_says_in_every_zone() -> None:
     for (change, before, after), names in changes().items():
         clock = list(wall_clock(change, before, after))
+        # Where hours are named, a time on the wall counts once; where they are not, whenever the clock shows it.
+        once, each_time = Shown(first_shown(clock)), Shown(clock)
+        zones = [ZoneInfo(name) for name in names]
         for ruled in RULES:
-            due = due_times(ruled, clock)
+            due = (each_time if ruled.hours is None else once).due_times(ruled)
             expected = [(at, next((time for time in due if time > at), None)) for at in times_around(change)]
             # Many zones set their clocks together: they share the times to be asked for.
             shares = 1 + len(names) // 6
-            for number, name in enumerate(names):
-                zone, one = ZoneInfo(name), Cron(ruled.text)
+            for number, zone in enumerate(zones):
+                one = Cron(ruled.text)
                 for at, wanted in expected[number % shares :: shares]:
                     found = one.after(at, zone)
-                    assert found == wanted or (wanted is None and found > clock[-1][0]), (name, ruled.text, at)
+                    assert found == wanted or (wanted is None and found > clock[-1][0]), (zone, ruled.text, at)
 
 
 def times_around(change: datetime) -> list[datetime]:
