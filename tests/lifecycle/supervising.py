@@ -7,10 +7,10 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 
@@ -18,6 +18,30 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 STOP_SECONDS = 60
+
+
+class Process(Protocol):
+    """What is used of a running `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | Any: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int) -> None: ...
+
+
+Launch = Callable[[Sequence[str], Mapping[str, str], Path], Process]
+"""Runs the command line `pgsupervise` with these arguments in this environment, and writes to this file."""
+
+
+def launched(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Process:
+    """Run it by an interpreter of its own, as a user does."""
+    command = [sys.executable, "-m", "pgsupervise.supervisor", *arguments]
+    with log.open("w") as file:
+        # A group of its own: the whole of it can be killed, and our own interrupts do not reach it.
+        return subprocess.Popen(command, stdout=file, stderr=file, cwd=ROOT, env=environment, start_new_session=True)
 
 
 class Supervised:
@@ -31,10 +55,10 @@ class Supervised:
         partitions: int = 4,
         settings: str = "tests.settings",
         environment: Mapping[str, str] | None = None,
+        launch: Launch = launched,
     ) -> None:
         self.log_path = folder / f"supervisor-{len(list(folder.iterdir()))}.log"
-        command = [sys.executable, "-m", "pgsupervise.supervisor", "--settings", settings]
-        command += ["--partitions", str(partitions), "--metrics-port", "0", "--poll", "0.05", *options]
+        arguments = ["--settings", settings, "--partitions", str(partitions), "--metrics-port", "0", "--poll", "0.05"]
         variables = {
             **os.environ,
             "PGSUPERVISE_DSN": dsn,
@@ -43,11 +67,7 @@ class Supervised:
                 [*(environment or {}).get("PYTHONPATH", "").split(), str(ROOT), os.environ.get("PYTHONPATH", "")]
             ),
         }
-        with self.log_path.open("w") as log:
-            # A group of its own: the whole of it can be killed, and our own interrupts do not reach it.
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=ROOT, env=variables, start_new_session=True
-            )
+        self.process = launch([*arguments, *options], variables, self.log_path)
 
     @property
     def log(self) -> str:

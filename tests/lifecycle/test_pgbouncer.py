@@ -24,7 +24,7 @@ from tests.database import django_uses
 from tests.integration.world import owner_of
 from tests.lifecycle.conftest import Start
 from tests.lifecycle.pgbouncer import POOL_SIZE, PgBouncer, installed, running
-from tests.lifecycle.supervising import Supervised, first_pid, owners, supervised
+from tests.lifecycle.supervising import Launch, Supervised, first_pid, owners, supervised
 from tests.project.tasks import record, sleep_too_long
 from tests.waiting import wait_until
 
@@ -50,10 +50,10 @@ def pooled(bouncer: PgBouncer, db: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def start(watch: psycopg.Connection, pooled: str, tmp_path: Path) -> Iterator[Start]:
+def start(watch: psycopg.Connection, pooled: str, tmp_path: Path, launch: Launch) -> Iterator[Start]:
     """Return a function that starts a supervisor behind the pool; `watch` looks past it."""
     with ExitStack() as stack:
-        yield lambda *options, **how: stack.enter_context(supervised(pooled, tmp_path, *options, **how))
+        yield lambda *options, **how: stack.enter_context(supervised(pooled, tmp_path, *options, launch=launch, **how))
 
 
 def count(watch: psycopg.Connection, query: str) -> int:

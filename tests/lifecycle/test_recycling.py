@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.lifecycle.conftest import Start
-from tests.lifecycle.supervising import Supervised, owners
+from tests.lifecycle.supervising import Supervised, launched, owners
 from tests.lifecycle.test_sharing import watching
 from tests.project.tasks import leak, record
 from tests.waiting import wait_until
@@ -69,7 +69,9 @@ def test_a_rolling_restart_leaves_no_bucket_without_an_owner_for_long(
 
 
 def test_when_nothing_can_boot_the_supervisor_gives_up_with_a_code_of_its_own(start: Start) -> None:
-    supervisor = start(partitions=2, environment={"PYTHONPATH": str(Path(__file__).parent / "broken_boot")})
+    supervisor = start(
+        partitions=2, environment={"PYTHONPATH": str(Path(__file__).parent / "broken_boot")}, launch=launched
+    )
     assert supervisor.process.wait(120) == 5
     assert "giving up" in supervisor.log
     waits = re.findall(r"child=worker-0 .*reason=signal:SIGABRT .*restart_in_seconds=(\S+)", supervisor.log)

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.lifecycle.conftest import Start
-from tests.lifecycle.supervising import first_pid, owners
+from tests.lifecycle.supervising import first_pid, launched, owners
 from tests.project.tasks import hold_the_interpreter_for_ever, record
 from tests.waiting import wait_until
 
@@ -58,7 +58,7 @@ def test_a_worker_gives_its_buckets_up_while_its_last_task_still_runs(start: Sta
 
 def test_a_fault_of_the_parent_ends_everything_at_once(start: Start, watch: psycopg.Connection) -> None:
     """Python would wait for the children; a supervisor that supervises nothing would look alive for ever."""
-    supervisor = start(environment={"PYTHONPATH": str(Path(__file__).parent / "broken_parent")})
+    supervisor = start(environment={"PYTHONPATH": str(Path(__file__).parent / "broken_parent")}, launch=launched)
     assert supervisor.process.wait(60) == 1
     assert "the supervisor itself failed" in supervisor.log
     pids = [int(pid) for pid in re.findall(r"child=worker-\d pid=(\d+)", supervisor.log)]

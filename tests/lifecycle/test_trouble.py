@@ -17,7 +17,7 @@ from django.db import connections
 from pgsupervise.django_app.embedded import Server
 from pgsupervise.partitions.buckets import bucket_of
 from tests.lifecycle.conftest import Start
-from tests.lifecycle.supervising import ROOT, first_pid, owners, supervised
+from tests.lifecycle.supervising import ROOT, Launch, first_pid, owners, supervised
 from tests.project.tasks import LEDGER, record, wait_without_database
 from tests.waiting import wait_until
 
@@ -33,11 +33,11 @@ def run_cli(*arguments: str, dsn: str = "dbname=unset") -> subprocess.CompletedP
 
 
 def test_a_database_that_is_away_for_ten_seconds_ends_no_child_and_loses_nothing(
-    own_server: Server, own_dsn: str, tmp_path: Path
+    own_server: Server, own_dsn: str, tmp_path: Path, launch: Launch
 ) -> None:
     with psycopg.connect(own_dsn, autocommit=True) as connection:
         connection.execute(LEDGER)
-    with supervised(own_dsn, tmp_path) as supervisor:
+    with supervised(own_dsn, tmp_path, launch=launch) as supervisor:
         supervisor.logged("leases acquired")
         wait_without_database.using(key="apart").enqueue(26)
         record.enqueue_many((number, 0.01) for number in range(1500))
@@ -113,10 +113,10 @@ def test_a_keeper_that_hangs_is_replaced_and_the_dead_are_reclaimed(start: Start
 
 
 def test_a_database_that_stands_still_for_longer_than_the_time_to_dead_buries_nobody(
-    own_server: Server, own_dsn: str, tmp_path: Path
+    own_server: Server, own_dsn: str, tmp_path: Path, launch: Launch
 ) -> None:
     """As a stalled disk or a paused machine does it: nothing is refused, nothing is answered."""
-    with supervised(own_dsn, tmp_path, "--beat", "0.5", "--dead-after", "2") as supervisor:
+    with supervised(own_dsn, tmp_path, "--beat", "0.5", "--dead-after", "2", launch=launch) as supervisor:
         wait_until(lambda: supervisor.get("/startupz")[0] == 200, 60)
         for _ in range(3):
             time.sleep(2.2)  # so long that the keeper trusts what it sees
@@ -138,11 +138,11 @@ def postgres_pids(server: Server) -> list[int]:
 
 
 def test_postgresql_restarted_in_immediate_mode_ends_no_child_and_loses_nothing(
-    own_server: Server, own_dsn: str, tmp_path: Path
+    own_server: Server, own_dsn: str, tmp_path: Path, launch: Launch
 ) -> None:
     with psycopg.connect(own_dsn, autocommit=True) as connection:
         connection.execute(LEDGER)
-    with supervised(own_dsn, tmp_path) as supervisor:
+    with supervised(own_dsn, tmp_path, launch=launch) as supervisor:
         supervisor.logged("leases acquired")
         for round_ in range(3):
             record.enqueue_many((number, 0.005) for number in range(round_ * 300, round_ * 300 + 300))
