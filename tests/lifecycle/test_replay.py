@@ -17,6 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 from pgsupervise.django_app.replay import reader
 from pgsupervise.django_app.replay.databases import PREFIX, drop_abandoned
+from tests.database import temporary_server
 from tests.sendgrid_server import SendGridServer
 from tests.waiting import wait_until
 
@@ -40,6 +41,16 @@ PARTITIONS = [1, 4, 8]
 @pytest.fixture
 def server_dsn(request: pytest.FixtureRequest) -> str:
     return os.environ.get("PGSUPERVISE_TEST_DSN") or request.getfixturevalue("server").dsn()
+
+
+@pytest.fixture
+def bare_dsn() -> Iterator[str]:
+    """Return where a new database is empty, as everywhere but on the server that the tests share."""
+    if given := os.environ.get("PGSUPERVISE_TEST_DSN"):
+        yield given
+    else:
+        with temporary_server() as server:
+            yield server.dsn()
 
 
 def replayed(server_dsn: str, file: Path, options: str, **environment: str) -> dict[str, Any]:
@@ -82,10 +93,10 @@ def test_killing_workers_changes_no_digest(server_dsn: str, options: str, expect
 
 
 @pytest.mark.lifecycle
-def test_mail_goes_to_addresses_of_nobody(server_dsn: str) -> None:
+def test_mail_goes_to_addresses_of_nobody(bare_dsn: str) -> None:
     with SendGridServer() as sendgrid:
         result = replayed(
-            server_dsn,
+            bare_dsn,
             SAMPLE,
             f"{DAY} --channel sendgrid --limit 300 --partitions 2",
             SENDGRID_API_KEY="SG.of.a.test",

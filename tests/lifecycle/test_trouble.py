@@ -212,8 +212,9 @@ def test_a_database_that_cannot_be_reached_is_one_clear_line(dsn: str, part: str
 
 
 def test_a_database_without_migrations_is_one_clear_line(server: Server) -> None:
-    empty = server.create_database("pgsupervise_empty")
-    ran = run_cli("--settings", "tests.settings", "--metrics-port", "0", dsn=empty)
+    with psycopg.connect(server.dsn(), autocommit=True) as maintenance:
+        maintenance.execute("CREATE DATABASE pgsupervise_empty TEMPLATE template0")
+    ran = run_cli("--settings", "tests.settings", "--metrics-port", "0", dsn=server.dsn("pgsupervise_empty"))
     server.drop_database("pgsupervise_empty")
     assert ran.returncode == 2
     (line,) = ran.stderr.splitlines()
