@@ -22,9 +22,10 @@ help: ## Show this list
 demo: $(VENV)/installed ## Replay 10,000 sample notifications into one-day digests, on an embedded PostgreSQL
 	$(BIN)/pgsupervise replay django_app/replay/sample.csv.gz --window 1d --partitions 8 --channel inbox
 
+# Bytecode is kept, whatever the environment says: the tests start hundreds of interpreters.
 .PHONY: test
 test: $(VENV)/installed ## Run the tests (PYTEST_ARGS="-k name"; PGSUPERVISE_TEST_DSN for a PostgreSQL of your own)
-	PYTHONDEVMODE=1 $(BIN)/python -m pytest -m "not replay" -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	PYTHONDEVMODE=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "not replay" -n 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: replay
 replay: $(VENV)/installed ## Check the published table in full (long)
