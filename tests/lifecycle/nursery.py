@@ -13,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
+import setproctitle
 
 ROOT = Path(__file__).parents[2]
 # They need no settings. What does need them, our own models and admin among it, each supervisor imports for itself.
@@ -88,6 +89,7 @@ def nursery() -> Iterator[None]:
 
 
 def _supervise(arguments: list[str], environment: dict[str, str], log: str) -> None:
+    setproctitle.getproctitle()  # it finds the title's place by the environment as the kernel has laid it
     os.setsid()  # a group of its own, as with start_new_session
     os.environ.clear()
     os.environ.update(environment)
