@@ -91,7 +91,7 @@ def test_a_task_runs_on_the_migrated_database_of_a_django_6_project(programs: Pa
             env=clean_environment(**environment),
         )
         try:
-            wait_until(lambda: supervisor.poll() is not None or finished(connection), message="the task is finished")
+            wait_until(lambda: supervisor.poll() is not None or finished(connection), 60, "the task is finished")
             assert finished(connection) == [("DONE",)]
             supervisor.send_signal(signal.SIGTERM)
             assert supervisor.wait() == 0
