@@ -5,11 +5,12 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from . import arrays
-from .connection import Connection
+from .connection import Connection, Cursor
 from .errors import LeaseLostError
 from .held import HELD, who_is_held
 from .leases import ask_for_lease, hold_lease
@@ -34,6 +35,7 @@ class UnreadableBatch:
 
     id: int
     policy: str
+    tenant: str
     deliver_at: datetime
     error: Exception
 
@@ -59,16 +61,38 @@ def due_batches(
 
     Those of `bare` policies have the ids of their items only. Fewer than `limit` when the items are many or large.
     """
-    parameters = {"bucket": bucket, "policies": list(policies), "clock": clock, "limit": limit}
-    parameters |= {"bare": list(bare), "after_time": after[0], "after_id": after[1]}
+    front = {"bucket": bucket, "policies": list(policies), "clock": clock, "bare": list(bare)}
     with sent_together(connection):
-        due = connection.execute(load("due_batches"), parameters)
+        due = _ask_for_due(connection, front, after, limit)
+    found = _read(connection, front, due)
+    return Due(found, len(found) < due.rowcount or due.rowcount == limit)
+
+
+def due_at(
+    connection: Connection, front: Mapping[str, Any], places: Iterable[Place]
+) -> list[DueBatch | UnreadableBatch]:
+    """Return the first ones of the due batches that lie at these places, as far as they fit into memory at once.
+
+    `front` are the arguments of `due_batches` that are the same for all.
+    """
+    with sent_together(connection):
+        due = [_ask_for_due(connection, front, (time, id_ - 1), 1) for time, id_ in places]
+    return _read(connection, front, chain.from_iterable(due))
+
+
+def _ask_for_due(connection: Connection, front: Mapping[str, Any], after: Place, limit: int) -> Cursor:
+    place = {"after_time": after[0], "after_id": after[1]}
+    return connection.execute(load("due_batches"), {**front, **place, "limit": limit})
+
+
+def _read(
+    connection: Connection, front: Mapping[str, Any], due: Iterable[Sequence[Any]]
+) -> list[DueBatch | UnreadableBatch]:
+    bucket, bare = front["bucket"], front["bare"]
     weighed = list(_what_fits(map(_Weighed._make, due)))
-    more = len(weighed) < due.rowcount or due.rowcount == limit
     wanted = [batch.id for batch in weighed if batch.policy not in bare and batch.bytes <= MOST_BYTES_A_BATCH]
     rows, people = _items_and_persons(connection, bucket, wanted, [batch for batch in weighed if batch.is_known])
-    batches = [_due_batch(bucket, batch, rows.pop(batch.id, []), people.get(batch.recipient)) for batch in weighed]
-    return Due(batches, more)
+    return [_due_batch(bucket, batch, rows.pop(batch.id, []), people.get(batch.recipient)) for batch in weighed]
 
 
 def _items_and_persons(
@@ -138,11 +162,11 @@ def _what_fits(batches: Iterable[_Weighed]) -> Iterator[_Weighed]:
 def _due_batch(bucket: int, batch: _Weighed, rows: list[_ItemRow], person: Person | None) -> DueBatch | UnreadableBatch:
     if batch.bytes > MOST_BYTES_A_BATCH:
         error = f"{batch.amount} items of {batch.bytes} bytes, of which a batch may have {MOST_BYTES_A_BATCH}"
-        return UnreadableBatch(batch.id, batch.policy, batch.deliver_at, ValueError(error))
+        return UnreadableBatch(batch.id, batch.policy, batch.tenant, batch.deliver_at, ValueError(error))
     try:
         items = tuple(Item(*row[:-1], data=json.loads(row.data)) for row in rows)
     except (ValueError, RecursionError) as error:  # numbers too long or nesting too deep for Python, not for PostgreSQL
-        return UnreadableBatch(batch.id, batch.policy, batch.deliver_at, error)
+        return UnreadableBatch(batch.id, batch.policy, batch.tenant, batch.deliver_at, error)
     return DueBatch(batch.id, bucket, *batch[1:8], batch.ids or (), items, person)
 
 

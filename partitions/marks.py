@@ -18,6 +18,17 @@ START: Place = (ANCIENT, 0)
 
 
 @dataclass(slots=True)
+class Turns:
+    """The tenants that were the last ones to be served beside the front of a queue."""
+
+    sealed: str = ""
+    safe: str = ""
+    unsafe: str = ""
+    taken: int = 0
+    """How many deliveries went beside the front of the last claim for channels that must not send twice."""
+
+
+@dataclass(slots=True)
 class Marks:
     """The places in one bucket behind which there may be something to do."""
 
@@ -28,5 +39,6 @@ class Marks:
     safe: int = 0
     """The last delivery claimed for channels that may send twice, and for the others."""
     unsafe: int = 0
+    turns: Turns = field(default_factory=Turns)
     left: set[str] = field(default_factory=set)
     """Recipients who are neither folded nor sealed: a caller's open transaction holds rows of theirs."""

@@ -21,6 +21,7 @@ from .link import Link
 from .mark_book import MarkBook
 from .second_look import not_now
 from .senders import Job, JobDone, Senders
+from .turns import Turns
 
 SAFE_CHUNK = 200
 GROUP = 8
@@ -56,6 +57,7 @@ class Dispatcher:
         self._link = link
         self._senders = senders
         self._marks = marks
+        self._turns = Turns(context.id, link)
         self._wanted: list[Wanted] = []
         self._in_flight: Counter[int] = Counter()
         self._answers: dict[tuple[int, int], list[JobDone]] = defaultdict(list)
@@ -133,7 +135,9 @@ class Dispatcher:
             if (any_safe or ripe) and safe:
                 claims.append(DeliveryClaim(bucket, epoch, safe, SAFE_CHUNK, marks.safe, ripe))
             if (any_unsafe or ripe) and unsafe and share:
-                claims.append(DeliveryClaim(bucket, epoch, unsafe, share, marks.unsafe, ripe))
+                front = max(1, share - marks.turns.taken)
+                claims.append(DeliveryClaim(bucket, epoch, unsafe, front, marks.unsafe, ripe))
+        full: list[tuple[DeliveryClaim, list[ClaimedDelivery]]] = []
         for claim, claimed in zip(claims, self._claimed(claims), strict=True):
             if claimed:
                 self.claimed += len(claimed)
@@ -143,6 +147,26 @@ class Dispatcher:
                 else:
                     marks.unsafe = claimed[-1].id
                 self._hand_out(claim, self._still_wanted(claim, claimed))
+            if len(claimed) == claim.limit:
+                full.append((claim, claimed))
+        self._claim_beside(full, safe, share)
+
+    def _claim_beside(
+        self, full: Sequence[tuple[DeliveryClaim, list[ClaimedDelivery]]], safe: list[str], share: int
+    ) -> None:
+        """Claim for the tenants that these claims have left out."""
+        for claim, claimed in full:
+            turns = self._marks.of(claim.bucket, claim.epoch).turns
+            is_safe = claim.channels is safe
+            last = turns.safe if is_safe else turns.unsafe
+            claims, last = self._turns.after(claim, claimed, last, most=-(-(claim.limit if is_safe else share) // 2))
+            if is_safe:
+                turns.safe = last
+            else:
+                turns.unsafe, turns.taken = last, len(claims)
+            if found := [delivery for one in self._claimed(claims) for delivery in one]:
+                self.claimed += len(found)
+                self._hand_out(claim, self._still_wanted(claim, found))
 
     def _claimed(self, claims: Sequence[DeliveryClaim]) -> list[list[ClaimedDelivery]]:
         if not claims:

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from dataclasses import replace
 
 from pgsupervise.metrics import recorder
 from pgsupervise.partitions import deliveries, events
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 BENCH_SECONDS = 60.0
 RECONCILE_SECONDS = 10.0
 UNKNOWN_SECONDS = 60.0
+TURN_SECONDS = 0.25
+"""After so long of sealing in one bucket it is another one's turn."""
 
 
 class Flusher(threading.Thread):
@@ -62,7 +65,7 @@ class Flusher(threading.Thread):
         """Serve each bucket that has something to do once; return whether there was any."""
         dispatcher = self._dispatcher
         dispatcher.write_answers()
-        if dispatcher.is_busy and time.monotonic() < self._look_at:
+        if dispatcher.is_busy and time.monotonic() < self._look_at and not any(probe.due for probe in self._left):
             return False  # the senders have enough to do: one look for several answers, not one for each
         if not self._context.ownership.trusted():
             return False
@@ -85,7 +88,7 @@ class Flusher(threading.Thread):
         return worked
 
     def _round(self) -> list[events.NotificationProbe]:
-        """Return what the last round left because the senders had enough to do; after a while, look again."""
+        """Return what the last round left, since the senders had enough to do or a turn was over; later look again."""
         left, self._left = self._left, []
         now = time.monotonic()
         if left and now < self._look_at:
@@ -154,7 +157,9 @@ class Flusher(threading.Thread):
         flushing = Flushing(
             self._project, self._link.connection, owner=self._context.id, bucket=bucket, epoch=epoch, marks=marks
         )
-        flushing.run(due=probe.due, may_go_on=lambda: self._may_go_on(bucket))
+        flushing.run(due=probe.due, may_go_on=lambda: self._may_go_on(bucket), seconds=TURN_SECONDS)
+        if flushing.is_unfinished:
+            self._left.append(replace(probe, due=True))
         return flushing.made_deliveries
 
     def _reconcile_if_due(self) -> None:

@@ -1,26 +1,30 @@
 """Folding and sealing one bucket: everything that is pending there is folded before anything is sealed."""
 
+import math
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pgsupervise.metrics import recorder
-from pgsupervise.partitions import batches, events
+from pgsupervise.partitions import batches, events, turns
 from pgsupervise.partitions.connection import Connection
 from pgsupervise.partitions.folding import Key
-from pgsupervise.partitions.marks import START, Marks
+from pgsupervise.partitions.marks import START, Marks, Place
 from pgsupervise.partitions.rows import Person
 from pgsupervise.partitions.states import Reason
 from pgsupervise.partitions.windows import WindowRule
 
 from .project import Project
-from .sealing import Sealing
+from .sealing import Due, Sealing
 from .yielding import yielding
 
 FOLD_CHUNK = 5000
 SEAL_CHUNK = 1000
+BESIDE = 64
+"""So many batches of tenants that a chunk has left out are sealed with it."""
 
 
 class Flushing:
@@ -38,14 +42,22 @@ class Flushing:
         self._bare = [name for name, policy in project.policies.items() if policy.is_bare]
         self._sealing = Sealing(project, connection, owner=owner, bucket=bucket, epoch=epoch, marks=marks)
         self._due = False
+        self._is_over = False
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether something is still to be sealed, and only this turn was over."""
+        return self._is_over and self._due
 
     @property
     def made_deliveries(self) -> bool:
         """Whether something that was sealed is to be sent."""
         return self._sealing.made_deliveries
 
-    def run(self, *, due: bool, may_go_on: Callable[[], bool]) -> None:
+    def run(self, *, due: bool, may_go_on: Callable[[], bool], seconds: float = math.inf) -> None:
         """Fold what is new, then seal what is due; `due` says that something already was.
+
+        After so many `seconds` of sealing the turn is over, so that what is sealed can be sent.
 
         An owner that was away must make the same digests as one that was not: before anything is sealed, a fold must
         have seen all that was committed by the clock of the seal. One that began behind a mark may have missed an event
@@ -56,8 +68,10 @@ class Flushing:
         folded = self._fold_all(may_go_on) if due else self._fold_new(may_go_on)
         if folded and self._due and not folded.complete:
             folded = self._fold_all(may_go_on)
-        while folded and self._due and may_go_on():
+        began = time.monotonic()
+        while folded and self._due and not self._is_over and may_go_on():
             self._due = self._seal_next(folded.clock)
+            self._is_over = time.monotonic() >= began + seconds
 
     def _fold_all(self, may_go_on: Callable[[], bool]) -> "_FoldedAll | None":
         reached, self._marks.folded = self._marks.folded, START
@@ -106,19 +120,20 @@ class Flushing:
         return new.read == FOLD_CHUNK
 
     def _seal_next(self, clock: datetime) -> bool:
-        due = batches.due_batches(
-            self._connection,
-            bucket=self._bucket,
-            policies=self._policies,
-            clock=clock,
-            limit=SEAL_CHUNK,
-            bare=self._bare,
-            after=self._marks.sealed,
-        )
-        if due.batches:
-            self._sealing.seal(due.batches, clock)
-            self._marks.sealed = (due.batches[-1].deliver_at, due.batches[-1].id)
-        return due.more
+        front: dict[str, Any] = {"bucket": self._bucket, "policies": self._policies, "clock": clock, "bare": self._bare}
+        due, more = batches.due_batches(self._connection, **front, limit=SEAL_CHUNK, after=self._marks.sealed)
+        if due:
+            end = due[-1].deliver_at, due[-1].id
+            self._sealing.seal([*due, *self._beside(front, due, end)] if more else due, clock)
+            self._marks.sealed = end
+        return more
+
+    def _beside(self, front: Mapping[str, Any], due: Sequence[Due], end: Place) -> Sequence[Due]:
+        """Return what is sealed along with a chunk that leaves out more, of the tenants of which it has nothing."""
+        served, last = {batch.tenant for batch in due}, self._marks.turns.sealed
+        beside = turns.batches_in_turn(self._connection, front, end=end, served=served, last=last, limit=BESIDE)
+        self._marks.turns.sealed = beside.last
+        return beside.batches
 
 
 def folding_of(project: Project) -> events.Folding:

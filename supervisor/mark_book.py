@@ -20,6 +20,6 @@ class MarkBook:
         """Return the bucket's marks, at the start where the former ones are too old."""
         of_epoch, until, marks = self._marks.get(bucket, (epoch, 0.0, None))
         if marks is None or of_epoch != epoch or self._clock() >= until:
-            marks = Marks()
+            marks = Marks() if marks is None else Marks(turns=marks.turns)  # whose turn it is no row says
             self._marks[bucket] = epoch, self._clock() + MARK_SECONDS, marks
         return marks

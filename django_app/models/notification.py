@@ -129,7 +129,7 @@ class Batch(RecipientColumns):
         constraints = [
             *RecipientColumns.Meta.constraints,
             models.UniqueConstraint(
-                fields=["bucket", "policy", "recipient", "tenant", "key"],
+                fields=["bucket", "recipient", "policy", "tenant", "key"],
                 name="pgsupervise_batch_one_open",
                 condition=Q(state=BatchState.OPEN),
             ),
@@ -144,7 +144,20 @@ class Batch(RecipientColumns):
             models.Index(
                 "bucket", "deliver_at", "id", name="pgsupervise_batch_due", condition=~Q(state=BatchState.SEALED.value)
             ),
-            models.Index("bucket", "recipient", "id", name="pgsupervise_batch_recipient"),
+            # Those of tenants alone: where nobody has tenants it is empty, and costs nothing.
+            models.Index(
+                "bucket",
+                "tenant",
+                "deliver_at",
+                "id",
+                name="pgsupervise_batch_turn",
+                condition=~Q(state=BatchState.SEALED.value) & ~Q(tenant=""),
+            ),
+            models.Index(
+                "bucket", "recipient", name="pgsupervise_batch_closed", condition=Q(state=BatchState.CLOSED.value)
+            ),
+            # With all that makes a key, so that the last batch of one is found behind however many of others.
+            models.Index("bucket", "recipient", "policy", "tenant", "key", "id", name="pgsupervise_batch_recipient"),
             models.Index("id", name="pgsupervise_batch_failed", condition=~Q(error="")),
         ]
 
@@ -158,6 +171,7 @@ class Delivery(RecipientColumns):
     batch = models.ForeignKey(
         Batch, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="deliveries"
     )
+    tenant = models.CharField(max_length=100, default="", db_default="")
     channel = models.CharField(max_length=50)
     payload = models.JSONField()
     state = models.CharField(
@@ -213,6 +227,13 @@ class Delivery(RecipientColumns):
                 condition=Q(state__in=[DeliveryState.WAITING, DeliveryState.RETRYING]),
             ),
             models.Index("bucket", "id", name="pgsupervise_delivery_due", condition=Q(state=DeliveryState.PENDING)),
+            models.Index(
+                "bucket",
+                "tenant",
+                "id",
+                name="pgsupervise_delivery_turn",
+                condition=Q(state=DeliveryState.PENDING) & ~Q(tenant=""),
+            ),
             models.Index("claimed_by", name="pgsupervise_delivery_claimed", condition=Q(state=DeliveryState.SENDING)),
             models.Index("bucket", "recipient", "id", name="pgsupervise_delivery_recip"),
             models.Index(

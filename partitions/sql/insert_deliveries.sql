@@ -1,8 +1,8 @@
 -- In the order of the batches, so that a recipient's digests have ids in the order in which they are to arrive. Only for
 -- batches that this transaction has sealed, which is the one that began at their sealed_at. What needs no call is accepted.
 -- A message waits on the event clock for what its recipient wishes; one that waits for nothing is due on either clock.
-INSERT INTO pgsupervise_delivery (bucket, batch_id, policy, recipient, channel, payload, state, finished_at, not_before)
-SELECT %(bucket)s, b.id, b.policy, b.recipient, new.channel, new.payload,
+INSERT INTO pgsupervise_delivery (bucket, batch_id, policy, recipient, tenant, channel, payload, state, finished_at, not_before)
+SELECT %(bucket)s, b.id, b.policy, b.recipient, b.tenant, new.channel, new.payload,
     CASE
         WHEN new.channel = ANY(%(without_call)s::text[]) THEN 'ACCEPTED'
         WHEN new.not_before IS NULL THEN 'PENDING'
