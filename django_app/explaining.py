@@ -130,7 +130,15 @@ def _folded(event: Event, batch: Batch) -> Step:
     window = f"window from {batch.opened_at.isoformat(' ')} until {batch.closes_at.isoformat(' ')}"
     whose = f" of policy {batch.policy}" if batch.policy != event.policy else ""
     key = f", key {batch.key!r}" if batch.key else ""
-    return Step(None, f"folded into batch {batch.pk}{whose}", f"{window}{key}, {batch.item_count} events")
+    why = f"{_when_folded(event, batch)}, {window}{key}, {batch.item_count} events"
+    return Step(None, f"folded into batch {batch.pk}{whose}", why)
+
+
+def _when_folded(event: Event, batch: Batch) -> str:
+    """Say as much as is known: no event's row has the time of its fold, which was between what came before and after."""
+    earliest = max(event.created_at, batch.created_at).isoformat(" ")
+    known = [at for at in (batch.sealed_at, event.left_out_at) if at is not None]
+    return f"between {earliest} and {min(known).isoformat(' ')}" if known else f"after {earliest}"
 
 
 def _why_pending(event: Event, owned: set[int]) -> str:

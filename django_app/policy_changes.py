@@ -83,7 +83,7 @@ def apply(changes: Iterable[Change], answer: Answer) -> int:
             key=batch.key,
             is_flush=True,
             occurred_at=clock,
-            data={"closes_at": opens_until.isoformat()} if answer is Answer.RECOMPUTE else {},
+            data={"batch": batch.pk} | ({"closes_at": opens_until.isoformat()} if answer is Answer.RECOMPUTE else {}),
         )
         for batch, opens_until, _ in changes
     ]

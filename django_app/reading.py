@@ -24,11 +24,12 @@ class Read(NamedTuple):
 
 
 def mark_read(recipient: str, events: Iterable[int] | Literal["all"]) -> Read:
-    """Note, in the caller's transaction, that a recipient has seen some of its events; "all" is every one of them.
+    """Note, in the caller's transaction, that a recipient has seen some of its events.
 
-    Ids that are not the recipient's are passed over, so they may come from its browser. What is in no message yet will
-    not be in one: it is FILTERED, with the reason "read". Of what is sealed only the time is noted, which is looked at
-    once more before it is sent. Waits and raises as `retract` does; TypeError for ids that are no ints.
+    "all" is every one that it was not sent yet, so that what is read does not grow with the recipient's history. Ids
+    that are not the recipient's are passed over, so they may come from its browser. What is in no message yet will not
+    be in one: it is FILTERED, with the reason "read". Of what is sealed only the time is noted, which is looked at once
+    more before it is sent. Waits and raises as `retract` does; TypeError for ids that are no ints.
     """
     check_text(recipient, "recipient", 320, required=True)
     bucket = bucket_of(recipient)

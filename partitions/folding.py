@@ -91,12 +91,12 @@ class Fold:
             return
         key = (self._hosts.get(policy, policy), recipient, tenant, key_text)
         batch = self._open.get(key)
-        if batch is not None and at >= batch.closes_at:
-            self._close(batch)
-            batch = None
         if kind in ("flush", "recompute"):
             self._flush(event, batch)
             return
+        if batch is not None and at >= batch.closes_at:
+            self._close(batch)
+            batch = None
         person = self._persons.get(recipient) if self._persons else None
         rule = self._rules(key, None) if person is None else self._personal_rule(key, person)
         if batch is None:
@@ -154,24 +154,28 @@ class Fold:
 
     def _flush(self, event: PendingEvent, batch: FoldedBatch | None) -> None:
         self.filtered.append((event.id, Reason.FLUSH if event.kind == "flush" else Reason.RECOMPUTED))
-        if batch is None:
+        wish = json.loads(event.data_json or "{}")
+        # One that names its batch leaves alone the one that was opened since.
+        if batch is None or wish.get("batch", batch.id) != batch.id:
             return
-        if event.kind == "recompute" and self._recompute(event, batch):
+        if event.occurred_at >= batch.closes_at:
+            self._close(batch)
+            return
+        if event.kind == "recompute" and self._recompute(event, batch, wish["closes_at"]):
             self.touched[id(batch)] = batch
             return
         self._close_early(batch, event.occurred_at)
 
-    def _recompute(self, event: PendingEvent, batch: FoldedBatch) -> bool:
+    def _recompute(self, event: PendingEvent, batch: FoldedBatch, closes_at: str) -> bool:
         """Give a batch the window of now; return False where that ends before its events, or before now.
 
         The wish holds the end by the first event; what came since may have moved it.
         """
         person = self._persons.get(event.recipient) if self._persons else None
         last_at = batch.last_at or batch.opened_at
-        wanted = datetime.fromisoformat(json.loads(event.data_json or "{}")["closes_at"])
         rule = self._rules(batch.key, None) if person is None else self._personal_rule(batch.key, person)
         slide = rule.slide(batch.opened_at)
-        end = slide.extends(last_at, wanted)
+        end = slide.extends(last_at, datetime.fromisoformat(closes_at))
         if end <= max(last_at, event.occurred_at):
             return False
         batch.closes_at = batch.deliver_at = end

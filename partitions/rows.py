@@ -48,7 +48,7 @@ class PendingEvent(NamedTuple):
     the recipient's action that is left out.
     """
     data_json: str | None = None
-    """Only where the policy's window depends on it."""
+    """Only where the policy's window depends on it. That of a wish may name the one "batch" that it is about."""
 
 
 @dataclass(frozen=True, slots=True)

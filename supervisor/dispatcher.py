@@ -127,16 +127,7 @@ class Dispatcher:
         safe, unsafe = self.open_channels()
         budget = max(0, self._senders.reach() - self._unsafe_in_hand)
         share = -(-budget // max(1, sum(one.unsafe or one.ripe for one in wanted)))
-        claims: list[DeliveryClaim] = []
-        for bucket, epoch, any_safe, any_unsafe, ripe in wanted:
-            marks = self._marks.of(bucket, epoch)
-            if ripe:
-                marks.safe = marks.unsafe = 0  # those that have waited are below
-            if (any_safe or ripe) and safe:
-                claims.append(DeliveryClaim(bucket, epoch, safe, SAFE_CHUNK, marks.safe, ripe))
-            if (any_unsafe or ripe) and unsafe and share:
-                front = max(1, share - marks.turns.taken)
-                claims.append(DeliveryClaim(bucket, epoch, unsafe, front, marks.unsafe, ripe))
+        claims = self._fronts(wanted, safe, unsafe, share)
         full: list[tuple[DeliveryClaim, list[ClaimedDelivery]]] = []
         for claim, claimed in zip(claims, self._claimed(claims), strict=True):
             if claimed:
@@ -150,6 +141,20 @@ class Dispatcher:
             if len(claimed) == claim.limit:
                 full.append((claim, claimed))
         self._claim_beside(full, safe, share)
+
+    def _fronts(self, wanted: Sequence[Wanted], safe: list[str], unsafe: list[str], share: int) -> list[DeliveryClaim]:
+        """Return the claims of what comes next in each bucket, whoever's it is."""
+        claims: list[DeliveryClaim] = []
+        for bucket, epoch, any_safe, any_unsafe, ripe in wanted:
+            marks = self._marks.of(bucket, epoch)
+            if ripe:
+                marks.safe = marks.unsafe = 0  # those that have waited are below
+            if (any_safe or ripe) and safe:
+                claims.append(DeliveryClaim(bucket, epoch, safe, SAFE_CHUNK, marks.safe, ripe))
+            if (any_unsafe or ripe) and unsafe and share:
+                front = max(1, share - marks.turns.taken)
+                claims.append(DeliveryClaim(bucket, epoch, unsafe, front, marks.unsafe, ripe))
+        return claims
 
     def _claim_beside(
         self, full: Sequence[tuple[DeliveryClaim, list[ClaimedDelivery]]], safe: list[str], share: int

@@ -2,7 +2,7 @@
 -- id) is for speed, and its user goes back to the start before it relies on having seen all: see supervisor/flushing.py.
 SELECT id, policy, recipient, tenant, key, occurred_at,
     CASE
-        WHEN is_flush AND data <> '{}' THEN 'recompute'
+        WHEN is_flush AND data ? 'closes_at' THEN 'recompute'
         WHEN is_flush THEN 'flush'
         WHEN actor = recipient AND policy = ANY(%(own_left_out)s::text[]) THEN 'own'
         ELSE 'event'

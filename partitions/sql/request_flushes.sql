@@ -1,9 +1,11 @@
 -- One flush event for each key that has an open batch or pending events: it sorts behind all of them, so that the fold
 -- closes the batch with what this statement saw in it. Events of policies that go into another one's digests count for
--- that one's batches: `guests` and `hosts` say which. A parameter that is NULL leaves nothing out.
-INSERT INTO pgsupervise_event (bucket, policy, recipient, tenant, key, is_flush, occurred_at)
+-- that one's batches: `guests` and `hosts` say which. A parameter that is NULL leaves nothing out. Where one batch is meant
+-- the event names it: when it is folded, the batch may be sealed, and another one of the key be open.
+INSERT INTO pgsupervise_event (bucket, policy, recipient, tenant, key, is_flush, occurred_at, data)
 SELECT concerned.bucket, concerned.policy, concerned.recipient, concerned.tenant, concerned.key, true,
-    greatest(clock.at, max(concerned.last_at))
+    greatest(clock.at, max(concerned.last_at)),
+    CASE WHEN %(batch)s::bigint IS NULL THEN '{}' ELSE jsonb_build_object('batch', %(batch)s::bigint) END
 FROM (
     SELECT b.bucket, b.policy, b.recipient, b.tenant, b.key, b.last_at, b.id AS batch_id
     FROM pgsupervise_batch b

@@ -46,11 +46,18 @@ def test_an_event_that_was_sent_has_all_its_steps_with_their_times(world: World)
     assert story(event_id)[-1] == ("waits to be folded|its bucket's owner will soon, unless a transaction holds it")
     world.flush(NOON + HOUR / 2)
     assert explained(event_id).outcome == "open"
+    assert explained(event_id).steps[1].why.startswith(f"after {Batch.objects.get().created_at}, window from ")
     until = "2026-03-01 13:00:00+00:00"
     assert story(event_id)[-1] == f"waits to be sealed|its window is open until {until}, it goes at {until}"
     world.flush(NOON + 9 * HOUR, due=True)
     found = explained(event_id)
+    batch = Batch.objects.get()
+    event = Event.objects.get()
     assert found.outcome == "sent"
+    assert event.created_at <= batch.created_at <= (batch.sealed_at or batch.created_at)
+    assert found.steps[1].why.startswith(
+        f"between {batch.created_at} and {batch.sealed_at}, window from 2026-03-01 12:00"
+    )
     assert [what for _, what, _ in found.steps] == [
         "notified",
         "folded into batch 1",
@@ -148,7 +155,7 @@ def test_the_command_tells_it_as_text_and_as_json(world: World) -> None:
     code, output = run(str(event_id))
     assert code == 0
     assert output.startswith(f"event {event_id} for {ADA}: sent\n")
-    assert "  -                          folded into batch 1 (window from" in output
+    assert "  -                          folded into batch 1 (between 20" in output
     (row,) = json.loads(run(ADA, "--json")[1])
     assert (row["event"], row["outcome"], row["steps"][0]["what"]) == (event_id, "sent", "notified")
     assert run("4711")[0] == 2

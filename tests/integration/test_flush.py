@@ -14,6 +14,7 @@ from pgsupervise.django_app.models import Batch, Event
 from pgsupervise.django_app.notifications import Notification, notify, notify_many
 from pgsupervise.django_app.policies import Policy, PolicyError, register
 from pgsupervise.partitions.buckets import bucket_of
+from pgsupervise.partitions.marks import Marks
 from pgsupervise.supervisor import logs
 from pgsupervise.supervisor.cli import main
 from tests.integration.digesting import Worker
@@ -142,6 +143,24 @@ def test_one_batch_is_flushed_by_its_id(worker: Worker) -> None:
     assert worker.digests() == [[1, later]]
     assert flush(batch=batch.id) == 0
     assert flush(batch=2**70) == 0
+
+
+def test_a_flush_of_one_batch_leaves_alone_the_one_that_was_opened_since(worker: Worker) -> None:
+    first = notify("comments", ADA, occurred_at=NOON)
+    worker.turn(NOON)
+    with transaction.atomic():
+        assert flush(batch=Batch.objects.get().id) == 1
+        worker.turn(NOON + DAY)
+        assert worker.digests() == [[first]], "it was sealed before the flush was committed"
+        notify("comments", ADA, occurred_at=NOON + DAY)
+    worker.marks = dict.fromkeys(worker.marks, Marks())
+    worker.turn(NOON + DAY)
+    assert worker.digests() == [[first]]
+    assert worker.open_batches() == [("comments", "", "", NOON + 2 * DAY)]
+    assert Event.objects.filter(state="PENDING").count() == 0, "the flush is done with"
+    assert flush(policy="comments") == 1
+    worker.turn(NOON + DAY)
+    assert len(worker.digests()) == 2, "one that names none takes what is open"
 
 
 def test_a_guest_is_flushed_with_its_host(worker: Worker) -> None:

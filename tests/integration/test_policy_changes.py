@@ -125,6 +125,19 @@ def test_what_was_closed_meanwhile_stays_as_it_is(world: World) -> None:
     assert Event.objects.filter(state="PENDING").count() == 0
 
 
+@pytest.mark.parametrize("answer", [Answer.RECOMPUTE, Answer.FLUSH])
+def test_a_batch_that_was_opened_since_stays_as_it_is(world: World, answer: Answer) -> None:
+    declare(Fixed(30 * HOUR))
+    changes = list(policy_changes())
+    assert flushed(world, 2 * HOUR, due=True)[0] == "SEALED"
+    notify("p", ADA, occurred_at=NOON + 2 * HOUR)
+    world.flush(NOON + 2 * HOUR)
+    assert apply(changes, answer) == 1
+    world.flush(NOON + 2 * HOUR + MINUTE)
+    assert Batch.objects.values_list("state", "closes_at").get(state="OPEN") == ("OPEN", NOON + 3 * HOUR)
+    assert Event.objects.filter(state="PENDING").count() == 0
+
+
 def test_the_command_lists_and_applies(world: World) -> None:
     def run(*words: str) -> tuple[int, str]:
         result = CliRunner().invoke(main, ["policies", *words])

@@ -55,7 +55,14 @@ INDEXES = {
     "sent_batches": {"pgsupervise_delivery_one_per_channel"},
     "retract_events": {"pgsupervise_event_pkey"},
     "read_events": {"pgsupervise_event_pkey"},
-    "unread_events": {"pgsupervise_event_pending", "pgsupervise_batch_recipient", "pgsupervise_event_batch"},
+    "unread_events": {
+        "pgsupervise_event_pending",
+        "pgsupervise_batch_one_open",
+        "pgsupervise_batch_closed",
+        "pgsupervise_delivery_ahead",
+        "pgsupervise_delivery_in_turn",
+        "pgsupervise_event_batch",
+    },
 }
 OWNERS = {
     "held_events": {"pgsupervise_event_pkey"},

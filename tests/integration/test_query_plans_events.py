@@ -179,3 +179,12 @@ def test_a_hot_statement_reads_by_its_indexes_alone(filled: psycopg.Connection, 
     assert {node["Index Name"] for node in found if "Index Name" in node} - {"pgsupervise_lease_pkey"} == INDEXES[name]
     sorts = [node for node in found if "Sort" in node["Node Type"]]
     assert not sorts or name in SORTS_WHAT_IT_HAS_LIMITED
+
+
+def test_the_last_batches_of_a_key_are_found_behind_any_history_of_others(filled: psycopg.Connection) -> None:
+    with filled.transaction(force_rollback=True):
+        own = {parameter: value for (of, parameter), value in OTHERWISE.items() if of == "last_of_keys"}
+        found = list(nodes(plan_of(filled, "last_of_keys", VALUES | own)))
+    (condition,) = [node["Index Cond"] for node in found if "Index Cond" in node]
+    for column in ("bucket", "recipient", "policy", "tenant", "key"):
+        assert f"{column} = " in condition.replace("(", "").replace(")::text", ""), condition

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models.signals import post_delete
 
 from pgsupervise.django_app.deleting import retract_on_delete
-from pgsupervise.django_app.models import Event
+from pgsupervise.django_app.models import Batch, Delivery, Event
 from pgsupervise.django_app.notifications import notify
 from pgsupervise.django_app.policies import Policy, register
 from pgsupervise.django_app.reading import Read, mark_about_read, mark_read
@@ -63,14 +63,22 @@ def test_what_is_read_is_in_no_digest_and_what_is_sealed_is_only_marked(world: W
     assert world.digests()[:2] == [[sealed], [stays]]
 
 
-def test_all_is_everything_that_the_recipient_has_not_read(world: World) -> None:
-    old = told(0)
+def test_all_is_everything_that_the_recipient_has_not_read_and_was_not_sent(world: World) -> None:
+    sent = told(0)
     world.flush(NOON + 2 * HOUR, due=True)
-    folded = told(180)
-    world.flush(NOON + 3 * HOUR)
-    pending, foreign = told(181), told(181, recipient="bob")
-    assert mark_read(ADA, "all") == Read(marked=3, left_out=2)
-    assert [fate(event_id)[2] for event_id in (old, folded, pending, foreign)] == [True, True, True, False]
+    waits = told(180)
+    world.flush(NOON + 5 * HOUR, due=True)
+    Delivery.objects.filter(pk=2).update(state="PENDING", finished_at=None)
+    failed = told(360)
+    world.flush(NOON + 6 * HOUR)
+    Batch.objects.filter(state="OPEN").update(state="CLOSED", error="ValueError: no such filter")
+    folded = told(361)
+    world.flush(NOON + 6 * HOUR + MINUTE)
+    pending, foreign = told(362), told(362, recipient="bob")
+    assert set(Batch.objects.values_list("state", flat=True)) == {"SEALED", "CLOSED", "OPEN"}
+    assert mark_read(ADA, "all") == Read(marked=4, left_out=3)
+    assert [fate(event_id)[2] for event_id in (waits, failed, folded, pending)] == [True] * 4
+    assert [fate(event_id)[2] for event_id in (sent, foreign)] == [False] * 2
     assert mark_read(ADA, "all") == Read(0, 0)
 
 

@@ -108,7 +108,9 @@ def histories(draw: st.DrawFn) -> list[PendingEvent]:
     drawn = draw(st.lists(shapes, min_size=2, max_size=30))
     minutes = accumulate(gap for gap, *_ in drawn)
     return [
-        PendingEvent(number, policy, recipient, tenant, key, NOON + minute * MINUTE, kind, data)
+        PendingEvent(
+            number, policy, recipient, tenant, key, NOON + minute * MINUTE, kind, data if kind != "flush" else "{}"
+        )
         for number, (minute, (_, policy, recipient, tenant, key, kind, data)) in enumerate(
             zip(minutes, drawn, strict=True)
         )
