@@ -135,7 +135,7 @@ def _folded(event: Event, batch: Batch) -> Step:
 
 
 def _when_folded(event: Event, batch: Batch) -> str:
-    """Say as much as is known: no event's row has the time of its fold, which was between what came before and after."""
+    """Say what is known: no event has the time of its fold, which lies between what came before and what came after."""
     earliest = max(event.created_at, batch.created_at).isoformat(" ")
     known = [at for at in (batch.sealed_at, event.left_out_at) if at is not None]
     return f"between {earliest} and {min(known).isoformat(' ')}" if known else f"after {earliest}"

@@ -10,23 +10,27 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.db import transaction
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from pgsupervise.partitions.buckets import bucket_of
 
 from .models import Preference, Recipient
 from .policies import Policy, registry
 from .preferences import set_preference, set_recipient
+from .rendering.names import summary
 
 DEFAULT = ""
 """Nothing is wished at this level."""
-MUTED = [(DEFAULT, "Default"), ("false", "Send"), ("true", "Do not send")]
+BY_DEFAULT = _("Default")
+MUTED = [(DEFAULT, BY_DEFAULT), ("false", _("Send")), ("true", _("Do not send"))]
 WINDOWS = {
-    '{"every":3600}': "Hourly",
-    '{"cron":"0 9 * * *"}': "Daily at 9:00",
-    '{"cron":"0 9 * * mon"}': "Mondays at 9:00",
+    '{"every":3600}': _("Hourly"),
+    '{"cron":"0 9 * * *"}': _("Daily at 9:00"),
+    '{"cron":"0 9 * * mon"}': _("Mondays at 9:00"),
 }
 MOST_TO_COMBINE = 4
-HEADINGS = {"muted": "Sending", "channels": "By", "window": "When"}
+HEADINGS = {"muted": _("Sending"), "channels": pgettext_lazy("a channel", "By"), "window": _("When")}
 FIELDS = tuple(HEADINGS)
 
 
@@ -51,6 +55,14 @@ class Row:
         hosts = [policy for policy in self.policies if policy.digest is None]
         return any(name != "window" or policy.personal_window for policy in hosts)
 
+    def instead_of(self, name: str) -> str:
+        """Say why it does not have this field."""
+        if name == "muted":
+            return gettext("Always sent")
+        if all(policy.digest is not None for policy in self.policies):
+            return gettext("As the digest it is in")
+        return gettext("No choice")
+
     def field(self, name: str) -> str:
         """Return the name of one of its fields: by what it is about, for the rows may be others after a deployment."""
         return f"{name}:policy:{self.policy}" if self.policy else f"{name}:category:{self.category}"
@@ -59,7 +71,7 @@ class Row:
 def rows() -> Iterator[Row]:
     """Return the rows from the general to the most specific one."""
     policies = sorted(registry.values(), key=lambda policy: policy.name)
-    yield Row("Everything", policies)
+    yield Row(gettext("Everything"), policies)
     yield from (Row(_words(policy.name), [policy], policy=policy.name) for policy in policies if not policy.category)
     for category in sorted({policy.category for policy in policies} - {""}):
         own = [policy for policy in policies if policy.category == category]
@@ -88,25 +100,25 @@ class PreferencesForm(forms.Form):
 
     def _describe_person(self, zone: str) -> None:
         names = sorted({*_zones(), zone} - {""})
-        self.fields["time_zone"].choices = [(DEFAULT, "Default"), *((name, name) for name in names)]  # type: ignore[attr-defined]  # of a ChoiceField
-        self.fields["time_zone"].label = "Time zone"
-        for name, label in (("quiet_from", "Quiet from"), ("quiet_until", "Quiet until")):
+        self.fields["time_zone"].choices = [(DEFAULT, BY_DEFAULT), *((name, name) for name in names)]  # type: ignore[attr-defined]  # of a ChoiceField
+        self.fields["time_zone"].label = gettext("Time zone")
+        for name, label in (("quiet_from", gettext("Quiet from")), ("quiet_until", gettext("Quiet until"))):
             self.fields[name].label = label
             self.fields[name].widget = forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
 
     def _add(self, row: Row, wish: Preference | None) -> None:
         stored = {name: _text(getattr(wish, name, None)) for name in FIELDS}
-        choices = {
+        choices: dict[str, list[Any]] = {
             "muted": MUTED,
             "channels": _channel_choices(row),
-            "window": [(DEFAULT, "Default"), *WINDOWS.items()],
+            "window": [(DEFAULT, BY_DEFAULT), *WINDOWS.items()],
         }
         for name in FIELDS:
             if not row.offers(name):
                 continue
             offered = list(choices[name])
             if stored[name] not in dict(offered):  # stored otherwise than by this page: it may stay as it is
-                offered.append((stored[name], "As it is"))
+                offered.append((stored[name], gettext("As it is")))
             label = f"{HEADINGS[name]}: {row.label}"
             field = forms.ChoiceField(choices=offered, required=False, initial=stored[name], label=label)
             self.fields[row.field(name)] = field
@@ -117,9 +129,9 @@ class PreferencesForm(forms.Form):
         begin, end = values.get("quiet_from"), values.get("quiet_until")
         wrong = {"quiet_from", "quiet_until"} & self.errors.keys()
         if not wrong and (begin is None) != (end is None):
-            self.add_error("quiet_until" if end is None else "quiet_from", "Give both times, or none.")
+            self.add_error("quiet_until" if end is None else "quiet_from", gettext("Give both times, or none."))
         elif begin is not None and begin == end:
-            self.add_error("quiet_until", "Give another time than the first one, or none at all.")
+            self.add_error("quiet_until", gettext("Give another time than the first one, or none at all."))
         return values
 
     def save(self) -> None:
@@ -140,18 +152,27 @@ class PreferencesForm(forms.Form):
         """Return the fields about the recipient itself."""
         return [self[name] for name in ("time_zone", "quiet_from", "quiet_until")]
 
-    def table(self) -> Iterable[tuple[Row, list[tuple[str, forms.BoundField | None]]]]:
-        """Return each row with its fields under their headings; None where a required policy has no choice."""
+    def headings(self) -> list[str]:
+        """Return what stands above the columns of the table."""
+        return [str(heading) for heading in HEADINGS.values()]
+
+    def table(self) -> Iterable[tuple[Row, list[tuple[str, forms.BoundField | str]]]]:
+        """Return each row with its fields under their headings, or the words that stand instead of a field."""
         for row in self.rows:
-            names = {HEADINGS[name]: row.field(name) for name in FIELDS}
-            yield row, [(word, self[name] if name in self.fields else None) for word, name in names.items()]
+            yield (
+                row,
+                [
+                    (str(heading), self[row.field(name)] if row.field(name) in self.fields else row.instead_of(name))
+                    for name, heading in HEADINGS.items()
+                ],
+            )
 
 
-def _channel_choices(row: Row) -> list[tuple[str, str]]:
+def _channel_choices(row: Row) -> list[tuple[str, Any]]:
     names = sorted({name for policy in row.policies if policy.digest is None for name in policy.channels})
     sizes = range(1, len(names) + 1) if len(names) <= MOST_TO_COMBINE else (1, len(names))
     sets = chain.from_iterable(combinations(names, size) for size in sizes)
-    return [(DEFAULT, "Default"), *((_text(list(chosen)), " and ".join(chosen)) for chosen in sets)]
+    return [(DEFAULT, BY_DEFAULT), *((_text(list(chosen)), summary(chosen, len(chosen))) for chosen in sets)]
 
 
 def _text(value: Any) -> str:

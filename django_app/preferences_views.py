@@ -1,16 +1,23 @@
 """The preferences page: a logged-in user's own, or that of whoever was sent a signed link."""
 
+from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.signing import BadSignature, SignatureExpired
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils import translation
+from django.utils.translation import get_language, gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_deny
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
+from pgsupervise.partitions.buckets import bucket_of
+
+from .models import Recipient
 from .preferences_form import PreferencesForm
 from .preferences_links import recipient_of_link, recipient_of_user
+from .rendering.readers import language_of
 
 TEMPLATE, REFUSAL = "pgsupervise/preferences.html", "pgsupervise/preferences_refused.html"
 
@@ -25,7 +32,7 @@ def own(request: HttpRequest) -> HttpResponse:
         return redirect_to_login(request.get_full_path())
     recipient = recipient_of_user(request.user)
     if not recipient:
-        return _refused(request, "Your account has no address to which anything could be sent.", 404)
+        return _refused(request, gettext("Your account has no address to which anything could be sent."), 404)
     return _page(request, recipient)
 
 
@@ -38,13 +45,24 @@ def signed(request: HttpRequest, token: str) -> HttpResponse:
     try:
         recipient = recipient_of_link(token)
     except SignatureExpired:
-        return _refused(request, "This link has expired. Please use the one of a newer message.", 410)
+        return _refused(request, gettext("This link has expired. Please use the one of a newer message."), 410)
     except BadSignature:
-        return _refused(request, "This link is not complete. Please open it as it stands in the message.", 404)
+        return _refused(request, gettext("This link is not complete. Please open it as it stands in the message."), 404)
     return _page(request, recipient)
 
 
 def _page(request: HttpRequest, recipient: str) -> HttpResponse:
+    with translation.override(_language(recipient)):
+        return _form(request, recipient)
+
+
+def _language(recipient: str) -> str:
+    """Return the language that the recipient's digests have, where it has said one; else the one that is active."""
+    own = Recipient.objects.filter(bucket=bucket_of(recipient), recipient=recipient).values_list("locale", flat=True)
+    return language_of(own.first() or "") or get_language() or settings.LANGUAGE_CODE
+
+
+def _form(request: HttpRequest, recipient: str) -> HttpResponse:
     form = PreferencesForm(recipient, request.POST if request.method == "POST" else None)
     if form.is_valid():
         form.save()

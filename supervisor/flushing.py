@@ -18,7 +18,7 @@ from pgsupervise.partitions.states import Reason
 from pgsupervise.partitions.windows import WindowRule
 
 from .project import Project
-from .sealing import Due, Sealing
+from .sealing import Due, Sealing, Tenure
 from .yielding import yielding
 
 FOLD_CHUNK = 5000
@@ -35,12 +35,12 @@ class Flushing:
     ) -> None:
         self._project = project
         self._connection = connection
-        self._bucket, self._owner, self._epoch = bucket, owner, epoch
+        self._tenure = Tenure(bucket, owner, epoch)
         self._marks = marks
-        self._policies = list(project.policies)
         self._folding = folding_of(project)
-        self._bare = [name for name, policy in project.policies.items() if policy.is_bare]
-        self._sealing = Sealing(project, connection, owner=owner, bucket=bucket, epoch=epoch, marks=marks)
+        bare = [name for name, policy in project.policies.items() if policy.is_bare]
+        self._front: dict[str, Any] = {"bucket": bucket, "policies": list(project.policies), "bare": bare}
+        self._sealing = Sealing(project, connection, self._tenure, marks)
         self._due = False
         self._is_over = False
 
@@ -97,9 +97,7 @@ class Flushing:
             self._marks,
             lambda: events.fold_events(
                 self._connection,
-                bucket=self._bucket,
-                owner=self._owner,
-                epoch=self._epoch,
+                **self._tenure._asdict(),
                 folding=self._folding,
                 limit=FOLD_CHUNK,
                 after=self._marks.folded,
@@ -120,7 +118,7 @@ class Flushing:
         return new.read == FOLD_CHUNK
 
     def _seal_next(self, clock: datetime) -> bool:
-        front: dict[str, Any] = {"bucket": self._bucket, "policies": self._policies, "clock": clock, "bare": self._bare}
+        front = self._front | {"clock": clock}
         due, more = batches.due_batches(self._connection, **front, limit=SEAL_CHUNK, after=self._marks.sealed)
         if due:
             end = due[-1].deliver_at, due[-1].id

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -27,15 +28,21 @@ RENDER_RETRY = timedelta(seconds=60)
 Due = DueBatch | batches.UnreadableBatch
 
 
+class Tenure(NamedTuple):
+    """A bucket under its lease: what each write there names, so that it is dropped once the lease is another's."""
+
+    bucket: int
+    owner: UUID
+    epoch: int
+
+
 class Sealing:
     """Seals batches of one bucket under one epoch."""
 
-    def __init__(
-        self, project: Project, connection: Connection, *, owner: UUID, bucket: int, epoch: int, marks: Marks
-    ) -> None:
+    def __init__(self, project: Project, connection: Connection, tenure: Tenure, marks: Marks) -> None:
         self._project = project
         self._connection = connection
-        self._bucket, self._owner, self._epoch = bucket, owner, epoch
+        self._tenure = tenure
         self._marks = marks
         self._without_call = [name for name, spec in project.channels.items() if not spec.needs_call]
         self.made_deliveries = False
@@ -44,7 +51,7 @@ class Sealing:
     def seal(self, due: Sequence[Due], clock: datetime) -> None:
         """Seal what is due at `clock`; what cannot be rendered waits with its error and stops nobody else's digest."""
         rendered, failed = self._render(due)
-        rendered = with_waits(self._project, self._connection, self._bucket, clock, rendered)
+        rendered = with_waits(self._project, self._connection, self._tenure.bucket, clock, rendered)
         try:
             self._write(rendered)
         except (psycopg.DataError, UnicodeError):
@@ -58,14 +65,8 @@ class Sealing:
         if failed:
             # Where a caller holds one of them all are found due again, when the marks are dropped.
             with suppress(psycopg.errors.LockNotAvailable):
-                batches.postpone_batches(
-                    self._connection,
-                    bucket=self._bucket,
-                    owner=self._owner,
-                    epoch=self._epoch,
-                    errors=failed,
-                    until=clock + RENDER_RETRY,
-                )
+                until = clock + RENDER_RETRY
+                batches.postpone_batches(self._connection, **self._tenure._asdict(), errors=failed, until=until)
 
     def _render(self, due: Sequence[Due]) -> tuple[list[Rendered], list[tuple[int, str]]]:
         rendered: list[Rendered] = []
@@ -91,12 +92,7 @@ class Sealing:
         free = [one for one in rendered if one[0].recipient not in self._marks.left]
         if free:
             batches.seal_batches(
-                self._connection,
-                bucket=self._bucket,
-                owner=self._owner,
-                epoch=self._epoch,
-                rendered=free,
-                without_call=self._without_call,
+                self._connection, **self._tenure._asdict(), rendered=free, without_call=self._without_call
             )
         return free
 

@@ -67,7 +67,7 @@ def test_an_event_that_was_sent_has_all_its_steps_with_their_times(world: World)
     assert found.steps[0].why == (
         f"policy p, actor Bob, object Trip, about auth.group {group.pk}, occurred at 2026-03-01 12:00:00+00:00"
     )
-    assert found.steps[1].why == f"window from 2026-03-01 12:00:00+00:00 until {until}, 1 events"
+    assert found.steps[1].why.endswith(f", window from 2026-03-01 12:00:00+00:00 until {until}, 1 events")
     batch, delivery = Batch.objects.get(), Delivery.objects.get()
     assert [at for at, _, _ in found.steps] == [found.event.created_at, None, batch.sealed_at, delivery.finished_at]
 

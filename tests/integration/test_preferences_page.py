@@ -269,5 +269,5 @@ def test_every_field_has_a_name_that_is_read_aloud(ann: Client) -> None:
     for identity, rest in fields:
         assert "aria-label" in rest or f'<label for="{identity}"' in page, identity
     assert len({identity for identity, _ in fields}) == len(fields)
-    assert 'lang="en"' in page
+    assert 'lang="en-us"' in page
     assert "<script" not in page

@@ -42,7 +42,7 @@ def test_the_wheel_has_every_file_of_the_packages_and_nothing_else(wheel: Path, 
 def test_the_parts_that_are_easily_forgotten_are_expected_at_all(expected: set[str]) -> None:
     for part in ("py.typed", "migrations/0001_initial.py", "management/commands/__init__.py", "replay/sample.csv.gz"):
         assert any(name.endswith(part) for name in expected), part
-    for suffix in (".sql", ".html"):
+    for suffix in (".sql", ".html", ".mo"):
         assert any(name.endswith(suffix) for name in expected), suffix
 
 
