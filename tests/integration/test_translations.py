@@ -83,12 +83,12 @@ def test_a_translation_is_compiled_as_it_is_written(path: Path) -> None:
     with path.with_suffix(".mo").open("rb") as file:
         compiled = GNUTranslations(file)
     for message in (message for message in catalogue(path) if message.id):
-        if isinstance(message.id, tuple):
-            found = tuple(compiled.ngettext(*message.id, number) for number in (1, 2))
-            assert found == message.string, "run pybabel compile -D django -d django_app/locale"
-        else:
+        if isinstance(message.id, str):
             one = compiled.pgettext(message.context, message.id) if message.context else compiled.gettext(message.id)
             assert one == message.string, "run pybabel compile -D django -d django_app/locale"
+        else:
+            found = tuple(compiled.ngettext(message.id[0], message.id[1], number) for number in (1, 2))
+            assert found == message.string, "run pybabel compile -D django -d django_app/locale"
 
 
 def test_german_is_one_of_them() -> None:
