@@ -30,7 +30,7 @@ SELECT 30000 * n + i, bucket, 'p', recipient, i,
     CASE WHEN n = 0 THEN i END, CASE WHEN i %% 2 = 0 THEN 'docs.doc' ELSE '' END, i %% 1000, 30000 * n + i
 FROM whom, generate_series(0, 1) n;
 INSERT INTO pgsupervise_delivery (id, bucket, batch_id, policy, recipient, channel, payload, state)
-SELECT i, bucket, i, 'p', recipient, 'inbox', '{}', 'ACCEPTED' FROM whom;
+SELECT i, bucket, i, 'p', recipient, 'inbox', '{}', CASE WHEN i %% 3 = 0 THEN 'WAITING' ELSE 'ACCEPTED' END FROM whom;
 """
 VALUES: dict[str, Any] = {
     "id": 7,
