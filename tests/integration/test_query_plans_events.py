@@ -115,7 +115,7 @@ INDEXES = {
     "pending_events": {"pgsupervise_event_pending"},
     "open_batches": {"pgsupervise_batch_one_open", "pgsupervise_event_gone"},
     "last_of_keys": {"pgsupervise_batch_recipient"},
-    "former_due": {"pgsupervise_batch_recipient"},
+    "former_due": {"pgsupervise_batch_closed"},
     "recipients": {"pgsupervise_recipient_one"},
     "preferences": {"pgsupervise_preference_one"},
     "tenant_preferences": {"pgsupervise_tenantpreference_one"},
