@@ -15,7 +15,6 @@ IN_A_ROW = "tests/lifecycle/test_replay.py::test_killing_workers"
 LONG = (
     "tests/chaos/test_chaos.py",
     "tests/lifecycle/test_trouble.py",
-    "tests/integration/test_django_versions.py",
     "tests/lifecycle/test_deadlines.py",
     "tests/lifecycle/test_observing.py",
     "tests/lifecycle/test_pgbouncer.py",
@@ -24,6 +23,7 @@ LONG = (
     "tests/lifecycle/test_sharing.py",
     "tests/lifecycle/test_stopping.py",
     "tests/lifecycle/test_tasks.py",
+    "tests/integration/test_django_versions.py",
     IN_A_ROW,
     "tests/lifecycle/",
     "tests/unit/test_model.py",
