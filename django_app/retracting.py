@@ -24,7 +24,7 @@ class Retraction(StrEnum):
     SEALED = "SEALED"
     """Too late: its batch is sealed. No channel had taken the message when it was asked."""
     SENT = "SENT"
-    """Too late: a channel has taken the message, is taking it, or may have."""
+    """Too late: a channel has taken the message, is taking it, or may have: so once it was tried and not accepted."""
     UNKNOWN = "UNKNOWN"
     """There is no such event; or not yet, since the transaction that tells it has not committed."""
 

@@ -71,6 +71,11 @@ def test_an_event_is_taken_back_before_and_after_it_is_folded_and_not_after_the_
     assert retract(stays) is SENT, "the channel null takes it with the seal"
     world.connection.execute("UPDATE pgsupervise_delivery SET state = 'PENDING', finished_at = NULL")
     assert retract(stays) is SEALED
+    for tried, attempt in (("PENDING", 1), ("SKIPPED", 1), ("REFUSED", 2)):
+        world.connection.execute("UPDATE pgsupervise_delivery SET state = %s, attempt = %s", [tried, attempt])
+        assert retract(stays) is SENT, "nobody knows what became of the try before"
+    world.connection.execute("UPDATE pgsupervise_delivery SET attempt = 1")
+    assert retract(stays) is SEALED, "it was refused at once"
     assert state(stays)[0] == "FOLDED"
     assert retract(early) is RETRACTED
     assert retract(10**9) is retract(2**70) is UNKNOWN
