@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 PACKAGES := partitions metrics supervisor django_app
 PYTEST_ARGS ?=
 SEED ?= 1
+EXAMPLES ?= 300
 ARGS ?=
 # The first that is new enough; `make PYTHON=/path/to/python3.12 ...` chooses another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -32,7 +33,9 @@ replay: $(VENV)/installed ## Check the published table in full (long)
 	$(BIN)/python -m pytest -m replay $(PYTEST_ARGS)
 
 .PHONY: chaos
-chaos: $(VENV)/installed ## Break processes, connections and the database for 13 minutes, and audit what is left
+chaos: $(VENV)/installed ## Tell new random histories for 4 minutes; then break processes and the database for 13, and audit
+	PGSUPERVISE_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/integration/test_notification_machine.py \
+		tests/integration/test_worker_lives.py
 	$(BIN)/python -m tests.chaos --seed $(SEED) --report tests/chaos/REPORT.md
 
 .PHONY: bench

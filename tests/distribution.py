@@ -29,6 +29,7 @@ LONG = (
     "tests/unit/test_model.py",
     "tests/integration/test_ownership_machine.py",
     "tests/integration/test_notification_machine.py",
+    "tests/integration/test_worker_lives.py",
     "tests/unit/test_calendars.py",
     "tests/unit/test_folding.py",
     "tests/integration/",

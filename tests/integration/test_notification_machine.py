@@ -5,22 +5,28 @@ PGSUPERVISE_TEST_EXAMPLES=2000 looks for new histories, at random; without it th
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import psycopg
 import pytest
+from django.contrib.auth.models import Group
+from django.db.models.signals import post_delete
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.integration.notifying.machine import NOON, RECIPIENTS, NotificationMachine
-from tests.integration.notifying.model import MINUTE, POLICIES, RULES, Told, digests
+from pgsupervise.django_app import testing
+from pgsupervise.django_app.deleting import retract_on_delete
+from tests.integration.notifying.kinds import POLICIES, RULES, declare
+from tests.integration.notifying.machine import BEGIN, RECIPIENTS, NotificationMachine
+from tests.integration.notifying.model import MINUTE, Told, windows
+from tests.registries import own_registries
 
 WANTED = os.environ.get("PGSUPERVISE_TEST_EXAMPLES")
-EXAMPLES, STEPS = 30, 15
+EXAMPLES, STEPS = 20, 15
 MINUTES = {
     "fixed": [(0, 59), (60, 90), (130,)],
-    "sliding": [(0, 20, 45, 59), (60,), (105, 130)],
+    "slides": [(0, 20, 45, 59), (60,), (105, 130)],
     "leading": [(0,), (10, 44), (45,), (60,), (200,)],
     "quiet": [(0,), (20, 49), (50,), (150,)],
     "three": [(0, 1, 2), (3, 100), (130,)],
@@ -28,22 +34,33 @@ MINUTES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def policies(db: str) -> Iterator[None]:
+    receivers = list(post_delete.receivers)
+    with own_registries():
+        declare()
+        retract_on_delete(Group)
+        yield
+    testing.unfreeze()
+    post_delete.receivers = receivers
+    post_delete.sender_receivers_cache.clear()
+
+
 def test_the_model_tells_digests_as_the_manual_does() -> None:
     for policy, expected in MINUTES.items():
         minutes = [minute for digest in expected for minute in digest]
-        events = [
-            Told(minute, 0, (policy, "ann", "", ""), NOON + timedelta(minutes=minute), "event") for minute in minutes
-        ]
-        found = [tuple(event.id for event in digest) for digest in digests(RULES[policy], events) if digest]
+        key = (policy, "ann", "", "")
+        events = [Told(minute, 0, policy, key, BEGIN + timedelta(minutes=minute)) for minute in minutes]
+        found = [window.ids for window in windows(RULES, events) if window.events]
         assert found == expected, policy
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_busy_hours_of_one_policy_give_the_digests_of_their_events(
-    policy: str, connect: Callable[[], psycopg.Connection]
+    policy: str, connect: Callable[[], psycopg.Connection], db: str
 ) -> None:
-    machine, rand = NotificationMachine(connect()), random.Random(policy)
-    for _ in range(12):
+    machine, rand = NotificationMachine(connect(), db), random.Random(policy)
+    for _ in range(4):
         machine.hours_pass(
             [
                 (
@@ -51,23 +68,21 @@ def test_busy_hours_of_one_policy_give_the_digests_of_their_events(
                         "policy": policy,
                         "recipient": rand.choice(RECIPIENTS),
                         "tenant": rand.choice(["", "acme"]),
-                        "key": "",
+                        "page": "",
+                        "ends_at": rand.choice([None, 20, 70]),
                     },
                     rand.randrange(7) * 15 * MINUTE,
                 )
                 for _ in range(10)
             ]
         )
-        machine.what_is_sealed_is_a_digest_of_the_events_alone()
-        machine.each_event_is_in_one_place()
-    machine.at_most_one_batch_of_a_key_is_open_and_each_counts_what_it_has()
     machine.teardown()
-    assert not machine.tainted
-    assert len(machine.told) == 120
+    assert not machine.history.tainted
+    assert len(machine.history.told) == 40
 
 
 def test_whatever_happens_each_event_is_in_the_digest_where_it_belongs(
-    connect: Callable[[], psycopg.Connection],
+    connect: Callable[[], psycopg.Connection], db: str
 ) -> None:
     connection = connect()
     bounds = settings(
@@ -79,4 +94,4 @@ def test_whatever_happens_each_event_is_in_the_digest_where_it_belongs(
         suppress_health_check=[HealthCheck.too_slow],
     )
     # Any callable that makes a machine will do, whatever the annotation says.
-    run_state_machine_as_test(lambda: NotificationMachine(connection), settings=bounds)  # type: ignore[arg-type]
+    run_state_machine_as_test(lambda: NotificationMachine(connection, db), settings=bounds)  # type: ignore[arg-type]

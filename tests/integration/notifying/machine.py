@@ -1,309 +1,291 @@
-"""Random histories of events, clocks and owners: after each step every event is where the model says."""
+"""Random histories of events, wishes, clocks and owners: after each step everything is where the model says."""
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, time, timedelta
 from enum import Enum
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Any
 
 import psycopg
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pgsupervise.partitions import batches, events, leases, workers
+from pgsupervise.django_app.testing import advance, freeze
 from pgsupervise.partitions.buckets import bucket_of
-from pgsupervise.partitions.errors import LeaseLostError
-from pgsupervise.partitions.events import Folding
-from pgsupervise.partitions.rows import DueBatch, NewDelivery, Person
-from pgsupervise.partitions.windows import WindowRule
-from tests.integration.notifying.model import HOSTS, MINUTE, OWN_LEFT_OUT, POLICIES, RULES, Key, Told, Where, contents
+from pgsupervise.partitions.marks import Marks
 from tests.integration.ownership.lease_machine import EMPTY, among
-from tests.integration.world import worker
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-FAR = NOON.replace(year=2030)
+from .fragile import Trouble
+from .history import UNSETTLED, Fields, History
+from .judge import Judge, conserved
+from .kinds import BOTH, CATEGORY, ENDS, POLICIES
+from .model import MINUTE, Told, Where
+from .owners import Owner, Owners
+
+# The evening before Rome's clocks are put forward.
+BEGIN = datetime(2026, 3, 28, 18, tzinfo=UTC)
+FAR = timedelta(days=30)
 RECIPIENTS = ("ann", "bob")
 BUCKETS = sorted({bucket_of(recipient) for recipient in RECIPIENTS})
-
-
-def rule_of(key: Key, person: Person | None) -> WindowRule:
-    """Return the rule of a key's policy."""
-    return RULES[key[0]]
-
-
-FOLDING = Folding(
-    rules=rule_of,
-    policies=POLICIES,
-    hosts=HOSTS,
-    quiet={name for name, rule in RULES.items() if rule.quiet is not None},
-    own_left_out=[OWN_LEFT_OUT],
-)
-
-TELL = """
-INSERT INTO pgsupervise_event (bucket, policy, recipient, tenant, key, actor, is_flush, occurred_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+EMPTIER = """
+DELETE FROM pgsupervise_inboxmessage; DELETE FROM pgsupervise_recipient; DELETE FROM pgsupervise_preference;
+DELETE FROM pgsupervise_tenantpreference; DELETE FROM auth_group;
 """
-RETRACT = "UPDATE pgsupervise_event SET state = 'RETRACTED' WHERE bucket = %s AND id = %s"
-# The conservation law: where each event is, by the tables alone.
-WHERE_IS = """
-SELECT e.id, CASE WHEN e.state <> 'FOLDED' THEN e.state WHEN b.state = 'SEALED' THEN 'SEALED' ELSE 'OPEN' END
-FROM pgsupervise_event e
-LEFT JOIN pgsupervise_batch b ON b.id = e.batch_id AND b.bucket = e.bucket
-"""
-OPEN_KEYS = "SELECT policy, recipient, tenant, key FROM pgsupervise_batch WHERE state = 'OPEN'"
-COUNTS = """
-SELECT b.id, b.item_count, (SELECT count(*) FROM pgsupervise_event e WHERE e.batch_id = b.id) FROM pgsupervise_batch b
-"""
-SEALED = """
-SELECT b.id, b.policy, b.recipient, b.tenant, b.key,
-    coalesce((SELECT array_agg(e.id ORDER BY e.occurred_at, e.id) FROM pgsupervise_event e
-        WHERE e.batch_id = b.id AND e.state = 'FOLDED'), '{}'),
-    coalesce((SELECT payload->'ids' FROM pgsupervise_delivery d WHERE d.batch_id = b.id), '[]')
-FROM pgsupervise_batch b
-WHERE b.state = 'SEALED'
-"""
+WINDOWS = [
+    timedelta(minutes=20),
+    {"sliding": 900, "max": 2400},
+    "0 * * * *",
+    {"at_once": True},
+    None,
+]
 
 quarters = st.integers(0, 6).map(lambda number: number * 15 * MINUTE)
 whose = {
     "recipient": st.sampled_from(RECIPIENTS),
     "tenant": st.sampled_from(["", "", "", "acme"]),
-    "key": st.sampled_from(["", "", "", "page"]),
+    "page": st.sampled_from(["", "", "", "page"]),
+    "ends_at": st.sampled_from(ENDS),
+    "own": st.sampled_from([False, False, False, True]),
+    "about": st.sampled_from([0, 0, 0, 1, 2]),
 }
-whom = st.fixed_dictionaries({"policy": among(lambda machine: machine.chosen), **whose})
-stories = st.lists(st.tuples(st.integers(0, 1), st.fixed_dictionaries(whose), quarters), min_size=6, max_size=12)
+chosen = among(lambda machine: machine.chosen)
+stories = st.fixed_dictionaries({"policy": chosen, **whose})
+beginnings = st.lists(st.tuples(st.integers(0, 1), st.fixed_dictionaries(whose), quarters), min_size=6, max_size=12)
 buckets = st.sampled_from(BUCKETS)
+anyone = among(lambda machine: machine.history.told)
+mostly_unsettled = among(lambda machine: machine.unsettled() or machine.history.told)
+has_any = precondition(lambda machine: machine.history.told)
 
 
 class Fate(Enum):
-    """What happens to an owner between its fold and its seal."""
+    """What befalls an owner in the middle of its turn."""
 
-    NONE = "nothing"
-    EVENTS_COME = "more is told, and the clock moves on"
-    DIES = "it stops, and another one folds and seals before it wakes up"
-    STOPS_HALFWAY = "it stops after half of its batches, and wakes up when another one has the bucket"
+    SESSION_ENDS = "its connection is lost; it goes on from its marks"
+    IS_KILLED = "its session ends, and another one takes over"
+    IS_STOPPED = "another one takes over, folds and seals; then it wakes up"
+    CLOCK_MOVES = "time passes"
+    IS_TOLD = "somebody tells something"
+    IS_TAKEN_BACK = "somebody takes something back"
+    HAS_TO_STOP = "it drains"
 
 
-class Owner(NamedTuple):
-    """A worker and the epoch under which it has, or had, a bucket."""
-
-    id: UUID
-    epoch: int
+SUDDEN = (Fate.SESSION_ENDS, Fate.IS_KILLED)
+"""In the middle of a transaction, too; what others do who might wait for its locks happens between two."""
+troubles = st.lists(
+    st.tuples(st.sampled_from(Fate), st.integers(1, 9), st.integers(0, 6), stories), min_size=1, max_size=3
+)
 
 
 class NotificationMachine(RuleBasedStateMachine):
-    """The owners do as the flusher does, and stop anywhere."""
+    """Projects tell, recipients wish and read, and the owners' own code runs, and stops anywhere."""
 
-    def __init__(self, connection: psycopg.Connection) -> None:
+    def __init__(self, connection: psycopg.Connection, dsn: str) -> None:
         super().__init__()
-        self.connection = connection
         connection.execute(EMPTY)
+        connection.execute(EMPTIER)
+        freeze(BEGIN, although_workers_live=True)
         self.chosen: list[str] = POLICIES
-        self.told: list[Told] = []
-        self.tainted: set[Key] = set()
-        """Keys whose digests depend on when they were folded, by their nature: something came late to them."""
-        self.folded_until = dict.fromkeys(BUCKETS, NOON)
-        self.owner: dict[int, Owner] = {}
-        self.clock = NOON
-        self.sets_the_clock(NOON)
-        for bucket in BUCKETS:
-            self.takes_over(bucket, True)
+        self.history = History(BEGIN)
+        self.owners = Owners(dsn, connection, BUCKETS)
+        self.judge = Judge(connection, self.history)
+        self.goes_on = True
 
-    @initialize(chosen=st.lists(st.sampled_from(POLICIES), min_size=1, max_size=2, unique=True), story=stories)
-    def begins(self, chosen: list[str], story: list[tuple[int, dict[str, str], Any]]) -> None:
+    def unsettled(self) -> list[Told]:
+        """Return the events that may be in some digest yet."""
+        return [event for event in self.history.told if event.where in UNSETTLED]
+
+    @initialize(names=st.lists(st.sampled_from(POLICIES), min_size=1, max_size=2, unique=True), story=beginnings)
+    def begins(self, names: list[str], story: list[tuple[int, dict[str, Any], timedelta]]) -> None:
         """Few policies in one history: else each key gets too few events for anything to happen to them."""
-        self.chosen = chosen
-        self.hours_pass([({"policy": chosen[number % len(chosen)], **who}, later) for number, who, later in story])
+        self.chosen = names
+        self.hours_pass([({"policy": names[number % len(names)], **who}, later) for number, who, later in story])
 
-    def sets_the_clock(self, at: datetime) -> None:
-        self.clock = at
-        self.connection.execute("UPDATE pgsupervise_clock SET simulated_at = %s", [at])
-
-    def tell(self, at: datetime, kind: str, *, policy: str, recipient: str, tenant: str, key: str) -> Told:
-        bucket, actor = bucket_of(recipient), recipient if kind == "own" else "somebody"
-        values = [bucket, policy, recipient, tenant, key, actor, kind == "flush", at]
-        row = self.connection.execute(TELL, values).fetchone()
-        assert row
-        if kind == "own" and policy != OWN_LEFT_OUT:
-            kind = "event"
-        self.told.append(Told(row[0], bucket, (HOSTS.get(policy, policy), recipient, tenant, key), at, kind))
-        return self.told[-1]
-
-    @rule(who=whom, later=quarters, kind=st.sampled_from(["event", "event", "event", "own", "flush"]))
-    def tells(self, who: dict[str, str], later: Any, kind: str) -> None:
+    @rule(who=stories, later=quarters)
+    def tells(self, who: Fields, later: timedelta) -> None:
         """In time: before the clock has passed it, and before a later event of the bucket was folded."""
-        self.tell(max(self.clock, self.folded_until[bucket_of(who["recipient"])]) + later, kind, **who)
+        self.history.tell(who, self.history.in_time(who) + later)
 
-    @rule(who=whom, count=st.integers(2, 5), apart=st.integers(0, 3).map(lambda number: number * 15 * MINUTE))
-    def tells_several(self, who: dict[str, str], count: int, apart: Any) -> None:
-        first = max(self.clock, self.folded_until[bucket_of(who["recipient"])])
-        for number in reversed(range(count)):
-            self.tell(first + number * apart, "event", **who)
+    @rule(who=stories, later=quarters)
+    def tells_once(self, who: Fields, later: timedelta) -> None:
+        told = self.history.tell(who, self.history.in_time(who) + later, again=f"key {len(self.history.told)}")
+        self.history.tell_again(told)
 
-    @rule(told=st.lists(st.tuples(whom, quarters), min_size=4, max_size=12))
-    def hours_pass(self, told: list[tuple[dict[str, str], Any]]) -> None:
+    @rule(who=stories, count=st.integers(2, 5), apart=st.integers(0, 3).map(lambda number: number * 15 * MINUTE))
+    def tells_several(self, who: Fields, count: int, apart: timedelta) -> None:
+        first = self.history.in_time(who)
+        self.history.tell_many([(who, first + number * apart) for number in reversed(range(count))])
+
+    @rule(told=st.lists(st.tuples(stories, quarters), min_size=4, max_size=12))
+    def hours_pass(self, told: Sequence[tuple[Fields, timedelta]]) -> None:
         """A lot is told in any order, the clock passes some of it, and the owners do their work."""
-        now = max(self.clock, *self.folded_until.values())
-        for who, later in told:
-            self.tell(now + later, "event", **who)
-        self.sets_the_clock(now + 60 * MINUTE)
-        for bucket in BUCKETS:
-            self.serves(bucket, 3, Fate.NONE, False, {})
+        self.history.tell_many([(who, self.history.in_time(who) + later) for who, later in told])
+        self.clock_moves(60 * MINUTE)
+        self.all_is_done()
 
-    @rule(who=whom, earlier=st.integers(1, 12))
-    def tells_late(self, who: dict[str, str], earlier: int) -> None:
-        late = self.tell(min(self.clock, *self.folded_until.values()) - earlier * 15 * MINUTE, "event", **who)
-        self.tainted.add(late.key)
+    @rule(who=stories, earlier=st.integers(1, 12))
+    def tells_late(self, who: Fields, earlier: int) -> None:
+        late = self.history.tell(who, self.history.now - earlier * 15 * MINUTE)
+        self.history.tainted.add(late.key)
 
-    @precondition(lambda self: any(event.where in (Where.PENDING, Where.OPEN) for event in self.told))
-    @rule(data=st.data())
-    def retracts(self, data: st.DataObject) -> None:
-        event = data.draw(st.sampled_from([e for e in self.told if e.where in (Where.PENDING, Where.OPEN)]))
-        if event.kind == "flush":
-            return
-        self.connection.execute(RETRACT, [event.bucket, event.id])
-        if event.was_folded and RULES[event.key[0]].flush_at is not None:
-            self.tainted.add(event.key)  # it counted, or it did not, by when it was folded
-        event.where = Where.RETRACTED
+    @has_any
+    @rule(who=stories, event=st.none() | anyone)
+    def rolls_back(self, who: Fields, event: Told | None) -> None:
+        self.history.tell_in_vain(who, event)
+
+    @has_any
+    @rule(event=mostly_unsettled | anyone)
+    def retracts(self, event: Told) -> None:
+        self.history.retract(event)
+
+    @precondition(lambda machine: machine.history.groups)
+    @rule(number=among(lambda machine: sorted(machine.history.groups)))
+    def deletes(self, number: int) -> None:
+        self.history.delete(number)
+
+    @has_any
+    @rule(events=st.lists(anyone, min_size=1, max_size=3, unique_by=id), is_all=st.booleans())
+    def reads(self, events: list[Told], is_all: bool) -> None:
+        recipient = events[0].key[1]
+        mine = [event for event in events if event.key[1] == recipient]
+        self.history.read(recipient, None if is_all else mine)
+
+    @rule(who=stories, is_any_tenant=st.booleans())
+    def flushes(self, who: Fields, is_any_tenant: bool) -> None:
+        self.history.flush(who["policy"], who["recipient"], None if is_any_tenant else who["tenant"])
+
+    @rule(
+        who=stories,
+        level=st.sampled_from(["policy", "category", ""]),
+        is_tenants=st.booleans(),
+        muted=st.sampled_from([True, False, None]),
+        channels=st.sampled_from([None, None, [], ["inbox"], ["null"], list(BOTH)]),
+    )
+    def mutes(self, who: Fields, level: str, is_tenants: bool, **wish: Any) -> None:
+        if level == "policy" and who["policy"] not in ("likes", "notes"):
+            self._wishes(who, level, is_tenants, wish)
+        else:
+            self._wishes(who, level, is_tenants, {"muted": wish["muted"]})
+
+    @rule(
+        who=stories,
+        level=st.sampled_from(["policy", "category", ""]),
+        is_tenants=st.booleans(),
+        window=st.sampled_from(WINDOWS),
+    )
+    def wishes_for_a_window(self, who: Fields, level: str, is_tenants: bool, window: Any) -> None:
+        """What was told is folded before: a window is wished for the events that come."""
+        self.all_is_done()
+        if who["policy"] in ("likes", "notes"):
+            level = "category"
+        stored = {"every": 1200} if isinstance(window, timedelta) else window
+        stored = {"cron": window} if isinstance(window, str) else stored
+        self._wishes(who, level, is_tenants, {"window": window}, {"window": stored})
+
+    def _wishes(self, who: Fields, level: str, is_tenants: bool, wish: Any, stored: Any = None) -> None:
+        policy = who["policy"] if level == "policy" else ""
+        category = CATEGORY.get(who["policy"], "") if level == "category" else ""
+        recipient, tenant = ("", "acme") if is_tenants else (who["recipient"], who["tenant"])
+        self.history.book.wish(recipient, tenant, policy, category, wish, stored or wish)
+
+    @rule(
+        recipient=st.sampled_from(RECIPIENTS),
+        zone=st.sampled_from(["", "America/New_York", "Asia/Tokyo"]),
+        every=st.sampled_from(["PT20M", 600, "often", None]),
+        is_quiet=st.booleans(),
+    )
+    def moves(self, recipient: str, zone: str, every: Any, is_quiet: bool) -> None:
+        self.all_is_done()
+        quiet = (time(22), time(6)) if is_quiet else (None, None)
+        self.history.book.introduce(
+            recipient, time_zone=zone, properties={"every": every}, quiet_from=quiet[0], quiet_until=quiet[1]
+        )
 
     @rule(later=quarters)
-    def clock_moves(self, later: Any) -> None:
-        self.sets_the_clock(self.clock + later)
-
-    @rule(bucket=buckets, limit=st.integers(1, 4))
-    def folds(self, bucket: int, limit: int) -> None:
-        self.fold(bucket, self.owner[bucket], limit)
+    def clock_moves(self, later: timedelta) -> None:
+        self.history.now = advance(later)
 
     @rule(bucket=buckets, is_another=st.booleans())
     def takes_over(self, bucket: int, is_another: bool) -> None:
-        """The owner stops and its bucket is freed, or it gives it back: who acquires it then has the next epoch."""
-        former = self.owner.get(bucket)
-        if former and is_another:
-            workers.stop_worker(self.connection, former.id, "stopped")
-            leases.free_leases_of_the_dead(self.connection)
-        elif former:
-            leases.release_leases(self.connection, former.id, [bucket])
-        identity = worker(self.connection) if is_another or former is None else former.id
-        (epoch,) = leases.acquire_leases(self.connection, identity, [bucket]).values()
-        self.owner[bucket] = Owner(identity, epoch)
+        self.owners.take_over(bucket, is_another=is_another)
 
-    @rule(
-        bucket=buckets,
-        limit=st.sampled_from([1, 3, 100]),
-        fate=st.sampled_from([Fate.NONE, *Fate]),
-        is_another=st.booleans(),
-        who=whom,
-    )
-    def serves(self, bucket: int, limit: int, fate: Fate, is_another: bool, who: dict[str, str]) -> None:
-        """Fold all that is pending, then seal what is due by the clock of that fold, as the flusher does."""
-        owner = self.owner[bucket]
-        due = self.fold_all_and_look(bucket, owner, limit)
-        if fate is Fate.EVENTS_COME:
-            self.tells(who, 0 * MINUTE, "event")
-            self.clock_moves(60 * MINUTE)
-        elif fate is Fate.DIES:
-            self.takes_over(bucket, is_another)
-            self.tells_late(who, 1)
-            self.fold(bucket, owner, limit)
-            self.serves(bucket, limit, Fate.NONE, False, who)
-        elif fate is Fate.STOPS_HALFWAY:
-            half = len(due) // 2
-            self.seal(bucket, owner, due[:half])
-            due = due[half:]
-            self.takes_over(bucket, is_another)
-        self.seal(bucket, owner, due)
+    @rule(bucket=buckets, forgets=st.booleans(), befalls=troubles)
+    def has_trouble(self, bucket: int, forgets: bool, befalls: list[tuple[Fate, int, int, Fields]]) -> None:
+        """The owner does its work, and this and that happens meanwhile."""
+        owner = self.owners.now[bucket]
+        if forgets:
+            owner.marks = Marks()
+        self.goes_on = True
+        self.owners.flush(
+            owner,
+            [
+                Trouble(transaction, statement if fate in SUDDEN else 0, self._fate(fate, owner, who))
+                for fate, transaction, statement, who in befalls
+            ],
+            may_go_on=lambda: self.goes_on,
+        )
 
-    def fold_all_and_look(self, bucket: int, owner: Owner, limit: int) -> list[DueBatch]:
-        while (folded := self.fold(bucket, owner, limit)) and len(folded.events) == limit:
-            pass
-        if folded is None:
-            return []
-        due = batches.due_batches(self.connection, bucket=bucket, policies=list(RULES), clock=folded.clock).batches
-        found = [batch for batch in due if isinstance(batch, DueBatch)]
-        assert len(found) == len(due)
-        return found
+    def _fate(self, fate: Fate, owner: Owner, who: Fields) -> Callable[[], None]:
+        def befalls() -> None:
+            self.judge.look()
+            happens[fate]()
 
-    def fold(self, bucket: int, owner: Owner, limit: int) -> events.Folded | None:
-        pending = sorted((e for e in self.told if e.bucket == bucket and e.where is Where.PENDING), key=_order)[:limit]
-        try:
-            folded = events.fold_events(
-                self.connection, bucket=bucket, owner=owner.id, epoch=owner.epoch, folding=FOLDING, limit=limit
-            )
-        except LeaseLostError:
-            assert owner != self.owner[bucket], "the owner's fold was refused"
-            return None
-        assert owner == self.owner[bucket] or not pending, "a former owner has folded"
-        assert [event.id for event in folded.events] == [event.id for event in pending]
-        for event in pending:
-            event.where = Where.OPEN if event.kind == "event" else Where.FILTERED
-            event.was_folded = True
-            self.folded_until[bucket] = max(self.folded_until[bucket], event.at)
-        return folded
+        happens: dict[Fate, Callable[[], None]] = {
+            Fate.SESSION_ENDS: lambda: self.owners.end_session(owner, is_killed=False),
+            Fate.IS_KILLED: lambda: self.owners.end_session(owner, is_killed=True),
+            Fate.IS_STOPPED: lambda: self._another_serves(owner.bucket),
+            Fate.CLOCK_MOVES: lambda: self.clock_moves(60 * MINUTE),
+            Fate.IS_TOLD: lambda: self.tells(who, 0 * MINUTE),
+            Fate.IS_TAKEN_BACK: self._takes_one_back,
+            Fate.HAS_TO_STOP: self._has_to_stop,
+        }
+        return befalls
 
-    def seal(self, bucket: int, owner: Owner, due: Sequence[DueBatch]) -> None:
-        if not due:
-            return
-        rendered = [
-            (batch, [NewDelivery("inbox", {"ids": list(batch.item_ids)})] if batch.item_ids else []) for batch in due
-        ]
-        try:
-            sealed = batches.seal_batches(
-                self.connection, bucket=bucket, owner=owner.id, epoch=owner.epoch, rendered=rendered
-            )
-        except LeaseLostError:
-            assert owner != self.owner[bucket], "the owner's seal was refused"
-            return
-        assert owner == self.owner[bucket], "a former owner has sealed"
-        assert sealed == len(due)
-        shown = {id_ for batch in due for id_ in batch.item_ids}
-        for event in self.told:
-            if event.id in shown:
-                assert event.where is Where.OPEN
-                event.where = Where.SEALED
+    def _another_serves(self, bucket: int) -> None:
+        self.owners.flush(self.owners.take_over(bucket), depth=1)
+
+    def _takes_one_back(self) -> None:
+        for event in self.unsettled()[:1]:
+            self.history.retract(event)
+
+    def _has_to_stop(self) -> None:
+        self.goes_on = False
+
+    @rule()
+    def all_is_done(self) -> None:
+        """The owners look from the start, as they do every second, and nobody hinders them: nothing is left to do."""
+        for owner in list(self.owners.now.values()):
+            owner.marks = Marks()
+            self.owners.flush(owner)
+        self.judge.look()
+        assert not [event for event in self.history.told if event.where is Where.PENDING]
+        self.judge.nothing_is_due()
+
+    @rule(bucket=buckets, is_lost=st.booleans())
+    def sends(self, bucket: int, is_lost: bool) -> None:
+        """What is no longer wished, or has been read, is skipped; a sender may die with messages in its hands."""
+        owner = self.owners.now[bucket]
+        claimed = self.owners.claim(owner)
+        if is_lost:
+            self.owners.take_over(bucket)
+            assert self.owners.send(owner, claimed) == []
+            self.judge.lost(claimed)
+        else:
+            self.judge.sent(claimed, self.owners.send(owner, claimed))
 
     @invariant()
-    def each_event_is_in_one_place(self) -> None:
-        rows = self.connection.execute(WHERE_IS).fetchall()
-        assert {id_: Where(where) for id_, where in rows} == {event.id: event.where for event in self.told}
-        assert len(rows) == len(self.told)
-
-    @invariant()
-    def at_most_one_batch_of_a_key_is_open_and_each_counts_what_it_has(self) -> None:
-        assert max(Counter(self.connection.execute(OPEN_KEYS).fetchall()).values(), default=1) == 1
-        for batch, counted, found in self.connection.execute(COUNTS):
-            assert counted == found, f"batch {batch} counts {counted} events and has {found}"
-
-    @invariant()
-    def what_is_sealed_is_a_digest_of_the_events_alone(self) -> None:
-        for key, sealed in self.sealed().items():
-            if key not in self.tainted:
-                expected = Counter(self.expected(key))
-                assert Counter(sealed) <= expected, f"{key}: {sealed} are not among {expected}"
-
-    def sealed(self) -> dict[Key, list[tuple[int, ...]]]:
-        """Return the digests of each key that were sent; none has other events than when it was frozen."""
-        found: dict[Key, list[tuple[int, ...]]] = defaultdict(list)
-        for batch, policy, recipient, tenant, key, items, frozen in self.connection.execute(SEALED):
-            assert items == frozen, f"batch {batch} has other events than were sent"
-            if items:
-                found[policy, recipient, tenant, key].append(tuple(items))
-        return found
-
-    def expected(self, key: Key) -> list[tuple[int, ...]]:
-        return contents(RULES[key[0]], [event for event in self.told if event.key == key])
+    def everything_is_where_the_model_says(self) -> None:
+        self.judge.look()
+        conserved()
 
     def teardown(self) -> None:
         """In the end everything is sent: each event in one digest, and in that where it belongs by its time."""
-        self.sets_the_clock(FAR)
-        for bucket in BUCKETS:
-            self.serves(bucket, 100, Fate.NONE, False, {})
-        self.each_event_is_in_one_place()
-        sealed = self.sealed()
-        sent = [id_ for digests in sealed.values() for ids in digests for id_ in ids]
-        assert sorted(sent) == sorted(event.id for event in self.told if event.is_content)
-        for key in {event.key for event in self.told} - self.tainted:
-            assert sorted(sealed.get(key, [])) == self.expected(key), key
-
-
-def _order(event: Told) -> tuple[datetime, int]:
-    return event.order
+        try:
+            self.clock_moves(FAR)
+            self.all_is_done()
+            conserved()
+            assert not self.unsettled()
+            self.clock_moves(timedelta(days=1))  # nobody is quiet for so long
+            for bucket in BUCKETS:
+                self.sends(bucket, False)
+            self.judge.everything_arrived()
+        finally:
+            self.owners.close()
