@@ -10,8 +10,20 @@ from typing import Any
 from uuid import UUID
 
 from tests.chaos import ledger
+from tests.chaos.changes import FICKLE
 from tests.chaos.database import Row, Session
-from tests.chaos.evidence import NOTHING, BatchRow, EventRow, Evidence, Fault, Message, Process, Produced, TaskRow
+from tests.chaos.evidence import (
+    NOTHING,
+    Answer,
+    BatchRow,
+    EventRow,
+    Evidence,
+    Fault,
+    Message,
+    Process,
+    Produced,
+    TaskRow,
+)
 from tests.sendgrid_server import Message as Mail
 
 NUMBER = re.compile(r"\[(\d+)\]")
@@ -29,11 +41,13 @@ SELECT id, supervisor, kind, pid, extract(epoch FROM started_at)::float8, extrac
 FROM pgsupervise_worker
 """
 EVENTS = """
-SELECT (data->>'number')::bigint, id, state, batch_id FROM pgsupervise_event WHERE (data->>'number')::bigint > %s
+SELECT (data->>'number')::bigint, id, state, batch_id, reason, recipient FROM pgsupervise_event
+WHERE (data->>'number')::bigint > %s
 """
-BATCHES = "SELECT id, state, item_count FROM pgsupervise_batch WHERE id > %s"
+BATCHES = "SELECT id, state, item_count, reason, recipient FROM pgsupervise_batch WHERE id > %s"
 DELIVERIES = """
-SELECT batch_id, id, state, channel, payload->'item_ids', payload->>'text' FROM pgsupervise_delivery WHERE batch_id > %s
+SELECT batch_id, id, state, channel, payload->'item_ids', payload->>'text', error FROM pgsupervise_delivery
+WHERE batch_id > %s
 """
 INBOX = """
 SELECT m.delivery_id, m.text, m.subject, extract(epoch FROM m.received_at)::float8
@@ -74,6 +88,7 @@ class Around:
     tasks: Produced = NOTHING
     events: Produced = NOTHING
     mails: Sequence[Mail] = ()
+    answers: Sequence[Answer] = ()
 
 
 def collect(session: Session, beginning: Beginning, around: Around) -> Evidence:
@@ -89,6 +104,8 @@ def collect(session: Session, beginning: Beginning, around: Around) -> Evidence:
         faults=list(around.faults),
         event_rows=[EventRow(*row) for row in session.demand(EVENTS, beginning.event)],
         batches=list(_batches(session, beginning)),
+        answers=list(around.answers),
+        fickle=FICKLE,
         messages=[*_inbox(session, beginning, ahead), *_mails(around.mails[beginning.mail :], ahead)],
     )
 
@@ -112,11 +129,11 @@ def _batches(session: Session, beginning: Beginning) -> Iterator[BatchRow]:
     deliveries: dict[int, list[Row]] = defaultdict(list)
     for batch, *columns in session.demand(DELIVERIES, beginning.batch):
         deliveries[batch].append(tuple(columns))
-    for id_, state, item_count in session.demand(BATCHES, beginning.batch):
-        first = deliveries[id_][0] if deliveries[id_] else (None, "", "", [], "")
-        delivery, delivery_state, channel, item_ids, text = first
-        found = len(deliveries[id_])
-        yield BatchRow(id_, state, item_count, found, delivery, delivery_state, channel, item_ids, _numbers(text))
+    for id_, state, item_count, reason, recipient in session.demand(BATCHES, beginning.batch):
+        first = deliveries[id_][0] if deliveries[id_] else (None, "", "", [], "", "")
+        delivery, delivery_state, channel, item_ids, text, error = first
+        amount, sent = len(deliveries[id_]), (delivery, delivery_state, channel, item_ids, _numbers(text))
+        yield BatchRow(id_, state, item_count, amount, *sent, reason, recipient, error)
 
 
 def _inbox(session: Session, beginning: Beginning, ahead: float) -> Iterator[Message]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from tests.chaos.ledger import Run
@@ -87,11 +88,27 @@ class EventRow:
     id: int
     state: str
     batch: int | None
+    reason: str = ""
+    recipient: str = ""
+
+
+READ = "READ"
+
+
+class Answer(NamedTuple):
+    """What was said when an event was taken back (a Retraction), or that it was marked as read (READ).
+
+    `is_certain` where that transaction was committed; otherwise its COMMIT was cut off.
+    """
+
+    number: int
+    answer: str
+    is_certain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """A batch with its only delivery; `deliveries` says how many there are."""
+    """A batch with its only delivery, or with the reason for none; `deliveries` says how many there are."""
 
     id: int
     state: str
@@ -104,6 +121,10 @@ class BatchRow:
     """As the delivery's payload has them."""
     numbers: Sequence[int]
     """As the text that was rendered has them."""
+    reason: str = ""
+    """Why nothing of it is sent; `delivery_reason` why its delivery was not."""
+    recipient: str = ""
+    delivery_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +163,9 @@ class Evidence:
     event_rows: Sequence[EventRow] = ()
     batches: Sequence[BatchRow] = ()
     messages: Sequence[Message] = ()
+    answers: Sequence[Answer] = ()
+    fickle: frozenset[str] = field(default_factory=frozenset)
+    """Recipients whose wishes change."""
     alive: frozenset[int] = field(default_factory=frozenset)
     """The pids of the supervisors' processes that live at the end."""
 

@@ -9,13 +9,14 @@ from random import Random
 from django.db import OperationalError, connection, transaction
 
 from pgsupervise.django_app.notifications import Notification, notify, notify_many
+from tests.chaos.changes import FICKLE, Changes
 from tests.chaos.evidence import Produced
 
 TICK_SECONDS = 0.05
 KEYS = [f"key-{number}" for number in range(40)]
 HOT_KEYS = KEYS[:3]
 """There is nearly always something behind the one that runs, so that a death that lets it pass is seen."""
-RECIPIENTS = [f"person{number}@example.com" for number in range(30)]
+RECIPIENTS = [*(f"person{number}@example.com" for number in range(30)), *sorted(FICKLE)]
 SHORTEST, LONGEST = 0.3, 0.7
 """Of slow tasks, in seconds: one that is begun when a worker may still begin one ends before its time-to-dead."""
 ROLLED_BACK = 0.1
@@ -65,6 +66,7 @@ class Load:
     def __init__(self, seed: int) -> None:
         self._rand = Random(seed)
         self._tasks, self._events = _Book(), _Book()
+        self.changes = Changes(self._rand)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._first = (0, 0)
@@ -73,6 +75,7 @@ class Load:
     def begin(self) -> None:
         """Start to produce; what comes is counted from here."""
         self._first = (self._tasks.last, self._events.last)
+        self.changes.begin()
         self._stop.clear()
         self._thread = threading.Thread(target=self._run, name="load")
         self._thread.start()
@@ -108,18 +111,22 @@ class Load:
             with transaction.atomic():
                 self._enqueue()
                 self._notify()
+                self.changes.happen()
                 if self._rand.random() < ROLLED_BACK:
                     raise _OnPurposeError
         except _OnPurposeError:
+            self.changes.settle(is_certain=None)
             for book in books:
                 book.settle(lambda book: book.rolled_back)
         except OperationalError:
             # Its COMMIT may have succeeded all the same: the tables will tell.
+            self.changes.settle(is_certain=False)
             for book in books:
                 book.settle(lambda book: None)
             connection.close()
             time.sleep(TICK_SECONDS)
         else:
+            self.changes.settle(is_certain=True)
             for book in books:
                 book.settle(lambda book: book.committed)
 
@@ -134,10 +141,11 @@ class Load:
             slow.enqueue(self._tasks.new()[0], self._rand.uniform(SHORTEST, LONGEST))
 
     def _notify(self) -> None:
-        from tests.chaos.project.notifications import fixed, mailed, sliding
+        from tests.chaos.project.notifications import few, fixed, mailed, sliding
 
-        one = self._events.new()[0]
-        notify(sliding, self._rand.choice(RECIPIENTS), {"number": one}, object=self._rand.choice("xyz"))
+        for policy, share in ((sliding, 1.0), (few, 0.3), (mailed, 0.1)):
+            if self._rand.random() < share:
+                number, recipient = self._events.new()[0], self._rand.choice(RECIPIENTS)
+                id_ = notify(policy, recipient, {"number": number}, object=self._rand.choice("xyz"))
+                self.changes.told(number, id_, recipient)
         notify_many(fixed, (Notification(self._rand.choice(RECIPIENTS), {"number": n}) for n in self._events.new(2)))
-        if self._rand.random() < 0.1:
-            notify(mailed, self._rand.choice(RECIPIENTS), {"number": self._events.new()[0]})

@@ -139,6 +139,7 @@ def _judge(
         faults=faults,
         tasks=tasks,
         events=events,
+        answers=list(world.load.changes.answers),
         mails=list(world.provider.accepted),
     )
     evidence = collect(world.session, beginning, around)

@@ -34,6 +34,9 @@ DESCRIPTIONS = {
 }
 
 
+REASONS = ("read", "muted", "below minimum")
+
+
 def report(played: Sequence[Played], *, seed: int, seconds: float, postgresql: str) -> str:
     """Return the report."""
     parts = [
@@ -88,8 +91,19 @@ def _amounts(played: Sequence[Played]) -> Sequence[Sequence[object]]:
         ("numbers rolled back, none of which ran", sum(len(each.evidence.tasks.rolled_back) for each in played)),
         ("runs in the ledger", sum(len(each.evidence.runs) for each in played)),
         ("events", sum(len(each.evidence.event_rows) for each in played)),
+        *_left_out(played),
         ("digests", sum(len(each.evidence.batches) for each in played)),
         ("messages that arrived", sum(len(each.evidence.messages) for each in played)),
+    ]
+
+
+def _left_out(played: Sequence[Played]) -> Sequence[Sequence[object]]:
+    rows = [row for each in played for row in each.evidence.event_rows]
+    batches = [batch for each in played for batch in each.evidence.batches]
+    return [
+        ("of them retracted", sum(row.state == "RETRACTED" for row in rows)),
+        *((f"of them left out: {reason}", sum(row.reason == reason for row in rows)) for reason in REASONS),
+        ("messages skipped just before they were sent", sum(batch.delivery_state == "SKIPPED" for batch in batches)),
     ]
 
 

@@ -6,6 +6,8 @@ from uuid import UUID
 from tests.chaos.audit import audit
 from tests.chaos.causes import double_runs
 from tests.chaos.evidence import (
+    READ,
+    Answer,
     BatchRow,
     EventRow,
     Evidence,
@@ -237,3 +239,66 @@ def test_an_inbox_message_arrives_once_whatever_happens() -> None:
     again = [*FINE.messages, replace(FINE.messages[0], at=21.0)]
     kill = replace(KILL, since=20.1, until=20.1)
     assert kinds(replace(FINE, messages=again, faults=[kill])) == {"unexplained resend"}
+
+
+OUT = replace(FINE.batches[1], item_ids=[], numbers=[], deliveries=0, delivery=None, delivery_state="", channel="")
+
+
+def without_third(event: EventRow, batch: BatchRow, **others: object) -> Evidence:
+    """Let the third event, alone in its batch, not be told."""
+    changed: dict[str, object] = {
+        "event_rows": [*FINE.event_rows[:2], event],
+        "batches": [FINE.batches[0], batch],
+        "messages": FINE.messages[:1],
+        "fickle": frozenset({"eve"}),
+        **others,
+    }
+    return replace(FINE, **changed)  # type: ignore[arg-type]
+
+
+def test_what_is_left_out_needs_somebody_who_has_done_it() -> None:
+    retracted = EventRow(3, 103, "RETRACTED", 52)
+    empty = replace(OUT, reason="empty")
+    assert kinds(without_third(retracted, empty, answers=[Answer(3, "RETRACTED")])) == set()
+    assert kinds(without_third(retracted, empty)) == {"left out"}
+    read = EventRow(3, 103, "FILTERED", 52, "read")
+    assert kinds(without_third(read, empty, answers=[Answer(3, READ)])) == set()
+    assert kinds(without_third(read, empty, answers=[Answer(3, "SENT")])) == {"left out"}
+    assert kinds(without_third(EventRow(3, 103, "FILTERED", 52), empty)) == {"left out"}
+
+
+def test_what_is_muted_or_too_little_is_so_with_its_batch() -> None:
+    muted = EventRow(3, 103, "FILTERED", 52, "muted", "eve")
+    assert kinds(without_third(muted, replace(OUT, reason="muted"))) == set()
+    assert kinds(without_third(replace(muted, recipient="ann"), replace(OUT, reason="muted"))) == {"left out"}
+    assert kinds(without_third(muted, replace(OUT, reason="empty"))) == {"left out"}
+    few = replace(muted, reason="below minimum")
+    assert kinds(without_third(few, replace(OUT, reason="below minimum"))) == set()
+    assert kinds(without_third(few, replace(OUT, reason=""))) == {"left out", "not sealed"}
+
+
+def test_an_answer_that_does_not_hold_is_found() -> None:
+    for answer in ("SEALED", "SENT"):
+        assert kinds(replace(FINE, answers=[Answer(3, answer, is_certain=True)])) == set()
+    assert kinds(replace(FINE, answers=[Answer(3, "RETRACTED", is_certain=True)])) == {"wrong answer"}
+    assert kinds(replace(FINE, answers=[Answer(3, "RETRACTED")])) == set(), "its transaction may not have committed"
+    retracted = EventRow(3, 103, "RETRACTED", 52)
+    sealed = [Answer(3, "RETRACTED"), Answer(3, "SEALED", is_certain=True)]
+    assert kinds(without_third(retracted, replace(OUT, reason="empty"), answers=sealed)) == {"wrong answer"}
+
+
+def test_what_was_retracted_and_is_told_all_the_same_is_found() -> None:
+    told = replace(FINE, event_rows=[*FINE.event_rows[:2], EventRow(3, 103, "RETRACTED", 52)])
+    assert {"wrong items", "wrong text"} <= kinds(told)
+
+
+def test_a_delivery_may_be_skipped_for_a_wish_or_where_all_is_read() -> None:
+    skipped = replace(FINE.batches[1], delivery_state="SKIPPED", delivery_reason="muted", recipient="eve")
+    whole = FINE.event_rows[2]
+    assert kinds(without_third(whole, skipped)) == set()
+    assert kinds(without_third(whole, replace(skipped, delivery_reason="no longer wished by sendgrid"))) == set()
+    assert kinds(without_third(whole, replace(skipped, recipient="ann"))) == {"not delivered"}
+    read = replace(skipped, delivery_reason="read", recipient="ann")
+    assert kinds(without_third(whole, read, answers=[Answer(3, READ)])) == set()
+    assert kinds(without_third(whole, read, answers=[Answer(2, READ)])) == {"not delivered"}
+    assert kinds(without_third(whole, skipped, messages=FINE.messages)) == {"skipped message"}

@@ -15,6 +15,7 @@ sliding = register(
         template=TEMPLATE,
     )
 )
+few = register(Policy(name="chaos-few", window=Fixed(timedelta(seconds=2)), minimum=2, template=TEMPLATE))
 mailed = register(
     Policy(name="chaos-mailed", window=Fixed(timedelta(seconds=3)), channel="sendgrid", template=TEMPLATE)
 )

@@ -50,6 +50,17 @@ whose = {
 chosen = among(lambda machine: machine.chosen)
 stories = st.fixed_dictionaries({"policy": chosen, **whose})
 beginnings = st.lists(st.tuples(st.integers(0, 1), st.fixed_dictionaries(whose), quarters), min_size=6, max_size=12)
+# Several, which contradict each other, so that it shows which of them counts.
+first_wishes = st.lists(
+    st.tuples(
+        st.sampled_from(["policy", "category", ""]),
+        st.sampled_from(["", *RECIPIENTS]),
+        st.sampled_from(["", "acme", "acme"]),
+        st.sampled_from(WINDOWS),
+        st.sampled_from([True, False, False, None, None]),
+    ),
+    max_size=8,
+)
 buckets = st.sampled_from(BUCKETS)
 anyone = among(lambda machine: machine.history.told)
 mostly_unsettled = among(lambda machine: machine.unsettled() or machine.history.told)
@@ -93,10 +104,18 @@ class NotificationMachine(RuleBasedStateMachine):
         """Return the events that may be in some digest yet."""
         return [event for event in self.history.told if event.where in UNSETTLED]
 
-    @initialize(names=st.lists(st.sampled_from(POLICIES), min_size=1, max_size=2, unique=True), story=beginnings)
-    def begins(self, names: list[str], story: list[tuple[int, dict[str, Any], timedelta]]) -> None:
+    @initialize(
+        names=st.lists(st.sampled_from(POLICIES), min_size=1, max_size=2, unique=True),
+        wishes=first_wishes,
+        story=beginnings,
+    )
+    def begins(self, names: list[str], wishes: list[Any], story: list[tuple[int, dict[str, Any], timedelta]]) -> None:
         """Few policies in one history: else each key gets too few events for anything to happen to them."""
         self.chosen = names
+        for level, recipient, tenant, window, muted in wishes:
+            who = {"policy": names[0], "recipient": recipient, "tenant": tenant}
+            self.wishes_for_a_window(who, level, not recipient, window)
+            self._wishes(who, level, not recipient, {"muted": muted})
         self.hours_pass([({"policy": names[number % len(names)], **who}, later) for number, who, later in story])
 
     @rule(who=stories, later=quarters)
