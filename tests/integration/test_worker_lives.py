@@ -1,4 +1,4 @@
-"""The same events give the same digests, however the workers lived: eager, stopped, slow, or killed and taken over.
+"""The same events give the same digests, however the workers lived: eager, stopped, slow, killed or hindered.
 
 PGSUPERVISE_TEST_EXAMPLES=2000 takes a tenth as many days, at random; without it they are the same in every run.
 """
@@ -7,6 +7,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, time, timedelta
 from itertools import count
 from typing import Any, NamedTuple
@@ -48,6 +49,11 @@ SELECT b.policy, b.recipient, b.tenant, b.key, b.opened_at, d.channel, d.payload
 FROM pgsupervise_delivery d JOIN pgsupervise_batch b ON b.id = d.batch_id
 ORDER BY b.policy, b.recipient, b.tenant, b.key, b.id, d.channel
 """
+HOLD_EVENTS = """
+SELECT id, batch_id FROM pgsupervise_event
+WHERE recipient = %s AND state IN ('PENDING', 'FOLDED') ORDER BY md5((id + %s)::text) LIMIT 2 FOR UPDATE
+"""
+HOLD_BATCHES = "SELECT id FROM pgsupervise_batch WHERE id = ANY(%s) AND state <> 'SEALED' ORDER BY id FOR SHARE"
 EVENTS = "SELECT id, state, reason FROM pgsupervise_event WHERE NOT is_flush ORDER BY id"
 
 
@@ -68,6 +74,8 @@ class Life(NamedTuple):
     works_at: Callable[[int], bool]
     chunk: int = 1000
     troubles: Callable[[Owners, int, random.Random], Sequence[Trouble]] = lambda owners, bucket, rand: ()
+    is_hindered: bool = False
+    """Callers hold rows of a recipient, as who takes something back does, and roll back."""
 
 
 def killed(owners: Owners, bucket: int, rand: random.Random) -> Sequence[Trouble]:
@@ -94,6 +102,7 @@ LIVES = {
     "slow, in small chunks": Life(lambda step: step % 5 == 3, chunk=3),
     "killed and taken over": Life(lambda step: step % 2 == 0, 4, killed),
     "stopped and gone on": Life(lambda step: step % 3 == 0, 4, stopped),
+    "hindered by callers": Life(lambda step: step % 3 == 1, 20, is_hindered=True),
 }
 
 
@@ -161,6 +170,7 @@ def event_clock() -> datetime:
 
 def live(life: Life, day: Sequence[Said], db: str, control: psycopg.Connection, seed: str) -> dict[str, list[Any]]:
     """Live through a day; return all that became of it."""
+    was_hindered = False
     control.execute(EMPTY)
     control.execute(EMPTIER)
     freeze(BEGIN, although_workers_live=True)
@@ -173,24 +183,38 @@ def live(life: Life, day: Sequence[Said], db: str, control: psycopg.Connection, 
                     tell(said)
             advance(15 * MINUTE)
             if life.works_at(step):
-                for bucket in BUCKETS:
-                    work(owners, bucket, life, rand)
+                for recipient in RECIPIENTS:
+                    with hindrance(db, recipient, step) if life.is_hindered else nullcontext():
+                        was_hindered |= work(owners, bucket_of(recipient), life, rand)
         advance(timedelta(days=20))
         for bucket in BUCKETS:
             owners.now[bucket].marks = Marks()
             assert owners.flush(owners.now[bucket])
     finally:
         owners.close()
+    assert was_hindered == life.is_hindered
     return result(control)
 
 
-def work(owners: Owners, bucket: int, life: Life, rand: random.Random) -> None:
+@contextmanager
+def hindrance(db: str, recipient: str, number: int) -> Iterator[None]:
+    """Hold some events of a recipient and their batches, as a caller that takes them back would."""
+    with psycopg.connect(db) as caller:
+        batches = [batch for _, batch in caller.execute(HOLD_EVENTS, [recipient, number]) if batch is not None]
+        caller.execute(HOLD_BATCHES, [batches])
+        yield
+        caller.rollback()
+
+
+def work(owners: Owners, bucket: int, life: Life, rand: random.Random) -> bool:
+    """Let a bucket's owner do its work; return whether callers hindered it."""
     owner = owners.now[bucket]
     if rand.random() < 0.5:
         owner.marks = Marks()
     rounds = count()
     # A slow one has time for some transactions only.
     owners.flush(owner, life.troubles(owners, bucket, rand), may_go_on=lambda: life.chunk > 4 or next(rounds) < 8)
+    return bool(owner.marks.left)
 
 
 def result(control: psycopg.Connection) -> dict[str, list[Any]]:
