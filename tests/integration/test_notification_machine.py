@@ -17,13 +17,14 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from pgsupervise.django_app import testing
 from pgsupervise.django_app.deleting import retract_on_delete
+from tests.integration.notifying.drawing import RECIPIENTS
 from tests.integration.notifying.kinds import POLICIES, RULES, declare
-from tests.integration.notifying.machine import BEGIN, RECIPIENTS, NotificationMachine
+from tests.integration.notifying.machine import BEGIN, NotificationMachine
 from tests.integration.notifying.model import MINUTE, Told, windows
 from tests.registries import own_registries
 
 WANTED = os.environ.get("PGSUPERVISE_TEST_EXAMPLES")
-EXAMPLES, STEPS = 20, 15
+EXAMPLES, STEPS = 12, 15
 MINUTES = {
     "fixed": [(0, 59), (60, 90), (130,)],
     "slides": [(0, 20, 45, 59), (60,), (105, 130)],

@@ -1,6 +1,7 @@
 """The same events give the same digests, however the workers lived: eager, stopped, slow, killed or hindered.
 
-PGSUPERVISE_TEST_EXAMPLES=2000 takes a tenth as many days, at random; without it they are the same in every run.
+PGSUPERVISE_TEST_EXAMPLES=2000 takes a tenth as many days, at random; without it they are the same in every run, and on
+each of the two half of the other lives are compared with the eager one.
 """
 
 import json
@@ -239,7 +240,9 @@ def test_the_same_events_give_the_same_digests_however_the_workers_lived(
     chosen = f"{seed} {random.random() if WANTED else ''}"
     control, day = connect(), a_day(seed, random.Random(chosen))
     results = {}
-    for name, life in LIVES.items():
+    names = list(LIVES) if WANTED else ["eager", *list(LIVES)[1 + seed % 2 :: 2]]
+    for name in names:
+        life = LIVES[name]
         monkeypatch.setattr(flushing, "FOLD_CHUNK", life.chunk)
         monkeypatch.setattr(flushing, "SEAL_CHUNK", life.chunk)
         results[name] = live(life, day, db, control, chosen)
