@@ -13,7 +13,7 @@ from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.partitions.states import DeliveryState
 
 from .history import History
-from .kinds import HOSTS, MINIMUM, RULES
+from .kinds import MINIMUM, RULES
 from .model import Key, Told, Where, windows
 
 # The conservation law: where each event is, by the tables alone.
@@ -133,13 +133,13 @@ class Judge:
         book = self._history.book
         whose = (row.recipient, row.tenant)
         items = [event for event in events if event.where is Where.SEALED or event.reason in AT_THE_SEAL]
-        left = [event for event in items if event.policy not in HOSTS or not book.is_muted(event.policy, *whose)]
+        left = [event for event in items if not book.is_muted(event.policy, *whose)]
         least, channels = MINIMUM.get(row.policy, 1), book.channels(row.policy, *whose)
         if not items:
             reason = "empty"
         elif len(items) < least:
             reason = "below minimum"
-        elif book.is_muted(row.policy, *whose) or not channels or not left:
+        elif not channels or not left:
             reason = "muted"
         else:
             reason = ""
@@ -181,6 +181,9 @@ class Judge:
         """Each is sent, but for what is no longer wished, or has been read, where that is asked for once more."""
         assert sorted(result.delivery.id for result in results) == [delivery.id for delivery in claimed]
         for result in results:
+            if result.state is DeliveryState.WAITING:
+                assert self._history.book.is_quiet(result.delivery.recipient)
+                continue
             assert result.error == self._objection(result.delivery), result
             expected = DeliveryState.SKIPPED if result.error else DeliveryState.ACCEPTED
             assert result.state is expected, result
@@ -200,7 +203,8 @@ class Judge:
         whose = delivery.policy, delivery.recipient, events[0].key[2]
         if not (book.has_own(delivery.recipient) or any(event.is_read for event in events)):
             return ""
-        if book.is_muted(*whose):
+        unread = [event for event in events if event.where is Where.SEALED and not event.is_read]
+        if all(book.is_muted(event.policy, *whose[1:]) for event in unread):
             return "muted"
         return "" if delivery.channel in book.channels(*whose) else f"no longer wished by {delivery.channel}"
 

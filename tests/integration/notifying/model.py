@@ -81,6 +81,8 @@ class Window:
     end: datetime
     events: list[Told] = field(default_factory=list)
     is_open: bool = True
+    slides: tuple[timedelta, timedelta] | None = None
+    """As the rule says by which it was opened."""
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -149,14 +151,14 @@ def windows(rules: Mapping[str, Rule], events: Iterable[Told]) -> list[Window]:
 def _opened(rule: Rule, event: Told, last: datetime | None) -> list[Window]:
     alone = Window(event.at, event.at, [event], is_open=False)
     if rule.leading:
-        return [alone, Window(event.at, rule.end(event))]
+        return [alone, Window(event.at, rule.end(event), slides=rule.slides)]
     if rule.quiet is not None and (last is None or event.at - last > rule.quiet):
         return [alone]
-    return [Window(event.at, rule.end(event), [event], is_open=rule.flush_at != 1)]
+    return [Window(event.at, rule.end(event), [event], rule.flush_at != 1, rule.slides)]
 
 
 def _joined(rule: Rule, event: Told, now: Window) -> None:
-    if rule.slides:
-        now.end = max(now.end, min(event.at + rule.slides[0], now.first + rule.slides[1]))
+    if now.slides:
+        now.end = max(now.end, min(event.at + now.slides[0], now.first + now.slides[1]))
     now.events.append(event)
     now.is_open = len(now.events) != rule.flush_at

@@ -15,7 +15,7 @@ from pgsupervise.partitions.marks import Marks
 from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.supervisor.flushing import Flushing
 from pgsupervise.supervisor.project import Project
-from pgsupervise.supervisor.second_look import no_longer_wanted
+from pgsupervise.supervisor.second_look import not_now
 from pgsupervise.supervisor.senders import Job, Senders
 from tests.integration.world import worker
 
@@ -132,13 +132,13 @@ class Owners:
         """Claim what is due to be sent."""
         connection = self.connection()
         connection.expect(())
-        claim = DeliveryClaim(owner.bucket, owner.epoch, list(self.project.channels), CHUNK)
+        claim = DeliveryClaim(owner.bucket, owner.epoch, list(self.project.channels), CHUNK, ripe=True)
         (claimed,) = deliveries.claim_deliveries(connection, owner.id, [claim])
         return claimed
 
     def send(self, owner: Owner, claimed: Sequence[ClaimedDelivery]) -> list[SentDelivery]:
         """Look again, send, and write down what became of it; return that, if it could be written."""
-        results = no_longer_wanted(self.project, self.connection(), owner.bucket, claimed)
+        results = not_now(self.project, self.connection(), owner.bucket, claimed)
         skipped = {result.delivery.id for result in results}
         wanted = [delivery for delivery in claimed if delivery.id not in skipped]
         results += Senders(self.project, 0, lambda: True).send_here(Job(owner.bucket, owner.epoch, wanted))

@@ -50,9 +50,13 @@ class WishBook:
         chosen = self._wished("channels", policy, recipient, tenant)
         return BOTH if chosen is None else [name for name in BOTH if name in chosen]
 
+    def is_quiet(self, recipient: str) -> bool:
+        """Return whether a recipient has quiet hours."""
+        return self._people.get(recipient, {}).get("quiet_from") is not None
+
     def has_own(self, recipient: str) -> bool:
-        """Return whether a recipient has wished anything itself: only then it is asked for once more."""
-        return recipient in self._own
+        """Return whether a recipient has wishes or quiet hours itself: only then it is asked for once more."""
+        return recipient in self._own or self.is_quiet(recipient)
 
     def _wished(self, what: str, policy: str, recipient: str, tenant: str) -> Any:
         category = CATEGORY.get(policy, "")
