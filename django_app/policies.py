@@ -40,7 +40,7 @@ __all__ = [
     "registry",
 ]
 
-OnUnknown = Literal["resend", "hold"]
+OnUnknown = Literal["resend", "hold", "reconcile"]
 CHANNEL, TEMPLATE = "inbox", "pgsupervise/digest"
 
 
@@ -63,11 +63,11 @@ class Policy:
     `leaves_out_own`: a recipient is not told what it did itself (where actor and recipient are the same text).
 
     `template`: the folder of subject.txt, body.txt and body.html. `address` turns a recipient into the channel's
-    address; without it they are the same. `on_unknown`: a message that may or may not have gone out is sent again, or
-    held for a person to decide. `channel`: its name, or those of several, among which recipients and tenants choose.
-    A `required` policy cannot be muted. `cap`: how often a recipient gets a digest at most. `retain`: how many items
-    are shown, all where it is None. `threaded`: a mail program shows the digests of one recipient, tenant and key as
-    one conversation.
+    address; without it they are the same. `on_unknown`: a message that may or may not have gone out is sent again
+    ("resend"), held for a person to decide ("hold"), or reconciled with what the provider tells later ("reconcile").
+    `channel`: its name, or those of several, among which recipients and tenants choose. A `required` policy cannot be
+    muted. `cap`: how often a recipient gets a digest at most. `retain`: how many items are shown, all where it is None.
+    `threaded`: a mail program shows the digests of one recipient, tenant and key as one conversation.
     """
 
     name: str

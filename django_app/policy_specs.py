@@ -1,6 +1,6 @@
 """What the processes need to know of the policies."""
 
-from pgsupervise.supervisor.project import PolicySpec
+from pgsupervise.supervisor.project import OnUnknown, PolicySpec
 
 from . import channels
 from .personal_windows import personal_rule
@@ -17,7 +17,7 @@ def spec_of(policy: Policy) -> PolicySpec:
         reads_data=host.declared_window.reads_data,
         minimum=host.minimum,
         leaves_out_own=policy.leaves_out_own,
-        resend_unknown=host.on_unknown == "resend",
+        on_unknown=OnUnknown(host.on_unknown),
         is_bare=_is_bare(host),
         cap=host.cap,
     )

@@ -2,24 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
+from pgsupervise.partitions.provider_events import ProviderKind
 
-class ProviderKind(StrEnum):
-    """What happened, by the names of SendGrid's Event Webhook, and `blocked`, which is its bounce of type blocked."""
-
-    PROCESSED = "processed"
-    DEFERRED = "deferred"
-    DELIVERED = "delivered"
-    BLOCKED = "blocked"
-    """Turned away for now: nothing is wrong with the address."""
-    BOUNCE = "bounce"
-    DROPPED = "dropped"
-    """The provider took the message and did not send it: the address is on one of its own lists, or is none."""
-    SPAM_REPORT = "spamreport"
-    UNSUBSCRIBE = "unsubscribe"
-    GROUP_UNSUBSCRIBE = "group_unsubscribe"
-
+__all__ = ["AGAINST_THE_ADDRESS", "ProviderEvent", "ProviderKind"]
 
 AGAINST_THE_ADDRESS = frozenset(
     {
@@ -35,7 +21,7 @@ AGAINST_THE_ADDRESS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderEvent:
-    """One event about one attempt to send a delivery. Its texts are of the provider: bounded, without NUL, untrusted."""
+    """One event about one attempt to send a delivery. Its texts are the provider's: bounded, without NUL, untrusted."""
 
     event_id: str
     """The provider's; the same event may be told twice."""

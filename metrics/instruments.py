@@ -22,6 +22,7 @@ Write = Literal["finish", "release", "flush", "delivery", "beat"]
 Claim = Literal["task", "delivery"]
 Cause = Literal["exit", "silence", "lost_reply"]
 LeaseChange = Literal["acquired", "released", "lost"]
+HowSettled = Literal["proven", "resent", "held"]
 Unusable = Literal["missing", "bad", "zone", "wish"]
 
 # Beyond this many, a metric's new label values are counted as "other": a label that somebody fills with ids by
@@ -78,6 +79,13 @@ class Instruments:
         self.delivery_duration = self._histogram(
             "delivery_duration_seconds", "How long sending attempts took", SEND_SECONDS, "channel"
         )
+        self.provider_events = self._counter(
+            "provider_events", "What providers told of messages that they took", "kind"
+        )
+        self.unknown_settled = self._counter(
+            "unknown_settled", "Deliveries of unknown fate by what became of them", "policy", "how"
+        )
+        self.duplicates = self._counter("duplicates", "Messages that a provider took more than once", "policy")
         self.stale_writes = self._counter("stale_writes", "Writes dropped: the row had a new owner", "write")
         self.reclaims = self._counter("reclaims", "Claims taken back from a worker, by why", "what", "cause")
         self.lease_changes = self._counter("lease_changes", "Buckets acquired, released and lost", "change")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pgsupervise.partitions.states import Reason
 
-from .instruments import Cause, Claim, LeaseChange, SendEnd, TaskEnd, Unusable, Write, current
+from .instruments import Cause, Claim, HowSettled, LeaseChange, SendEnd, TaskEnd, Unusable, Write, current
 
 
 def task_finished(name: str, outcome: TaskEnd, seconds: float) -> None:
@@ -95,6 +95,24 @@ def deliveries_skipped(channel: str, amount: int) -> None:
     """Count deliveries that were not sent, for what their recipients did or wished since the seal."""
     made = current()
     made.child(made.deliveries_finished, channel, "skipped").inc(amount)
+
+
+def provider_events(kind: str, amount: int) -> None:
+    """Count events of providers of which their deliveries' owners have taken note."""
+    made = current()
+    made.child(made.provider_events, kind).inc(amount)
+
+
+def unknown_settled(policy: str, how: HowSettled) -> None:
+    """Count a delivery of unknown fate that the provider told of, or that goes again, or is held for a person."""
+    made = current()
+    made.child(made.unknown_settled, policy, how).inc()
+
+
+def duplicates(policy: str, amount: int) -> None:
+    """Count messages that went out although another attempt of the same delivery had."""
+    made = current()
+    made.child(made.duplicates, policy).inc(amount)
 
 
 def stale_writes(write: Write, amount: int = 1) -> None:

@@ -21,8 +21,8 @@ from .states import DeliveryState
 class SentDelivery:
     """A claimed delivery after its call, or instead of one.
 
-    One that is RETRYING waits for `delay`, one that is WAITING until `until` on the event clock; `burnt` says whether
-    the try counts.
+    One that is RETRYING waits for `delay`, one that is WAITING until `until` on the event clock; to one that is UNKNOWN
+    the provider has `delay` to tell of it, and none where a person decides. `burnt` says whether the try counts.
     """
 
     delivery: ClaimedDelivery

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import NamedTuple
 
 from .backoff import TASK_RETRY
 from .connection import Connection
@@ -61,6 +63,21 @@ class LostTask:
         return ClaimedTask(self.id, self.bucket, self.claim_token, self.name, "[]", "{}", *attempts, key="")
 
 
+class UnknownWaits(NamedTuple):
+    """How long messages wait that may or may not have gone out when their worker ended.
+
+    Those that go again do so after `resend_after`, but at once where that is harmless. To those of `reconcile_policies`
+    the provider has `grace` to tell that it took them.
+    """
+
+    resend_after: timedelta = timedelta(0)
+    reconcile_policies: Sequence[str] = ()
+    grace: timedelta = timedelta(0)
+
+
+_AT_ONCE = UnknownWaits()
+
+
 @dataclass(frozen=True, slots=True)
 class Reclaimed:
     """How much one pass brought back."""
@@ -85,11 +102,13 @@ def reclaim(
     *,
     safe_channels: Sequence[str],
     resend_policies: Sequence[str],
+    waits: UnknownWaits = _AT_ONCE,
     dead_on_timeout: Collection[str] = (),
     limit: int = 1000,
 ) -> Reclaimed:
     """Reclaim up to `limit` tasks and deliveries each of ended processes, in one transaction.
 
+    Messages of unknown fate go again by `safe_channels` and for `resend_policies`, and are UNKNOWN otherwise.
     `dead_on_timeout`: the tasks that are not tried again after a hard timeout. Safe to run by anyone, at any time and
     side by side: each row stays locked from the look at its owner until its fate is written, and is matched by (id,
     state, claim token), so the first of two reclaims, or a late finish, wins and the other one changes nothing.
@@ -104,17 +123,31 @@ def reclaim(
         given_up = _by_bucket(poisoned, lambda bucket, tasks: _bury(connection, bucket, tasks))
         late = _by_bucket(timed_out, lambda bucket, tasks: _time_out(connection, bucket, tasks, dead_on_timeout))
         unwanted = _by_bucket(cancelled, lambda bucket, tasks: _end_cancelled(connection, bucket, tasks))
-    deliveries = connection.execute(
-        load("reclaim_deliveries"),
-        {"safe_channels": list(safe_channels), "resend_policies": list(resend_policies), "limit": limit},
-    ).fetchall()
-    unknown = sum(1 for _, state in deliveries if state == DeliveryState.UNKNOWN)
+    deliveries = _reclaim_deliveries(connection, safe_channels, resend_policies, waits, limit)
     ends = [
         *((task, TaskState.DEAD if _is_final(task, dead_on_timeout) else TaskState.SCHEDULED) for task in timed_out),
         *((task, TaskState.DEAD) for task in poisoned),
         *((task, TaskState.CANCELLED) for task in cancelled),
     ]
-    return Reclaimed(ready, given_up, late, len(deliveries), unknown, unwanted, ends)
+    return Reclaimed(ready, given_up, late, len(deliveries), deliveries.count(DeliveryState.UNKNOWN), unwanted, ends)
+
+
+def _reclaim_deliveries(
+    connection: Connection,
+    safe_channels: Sequence[str],
+    resend_policies: Sequence[str],
+    waits: UnknownWaits,
+    limit: int,
+) -> list[str]:
+    parameters = {
+        "safe_channels": list(safe_channels),
+        "resend_policies": list(resend_policies),
+        "resend_after": waits.resend_after.total_seconds(),
+        "reconcile_policies": list(waits.reconcile_policies),
+        "grace": waits.grace.total_seconds(),
+        "limit": limit,
+    }
+    return [state for _, state in connection.execute(load("reclaim_deliveries"), parameters)]
 
 
 def _make_ready(connection: Connection, tasks: Sequence[LostTask]) -> int:

@@ -16,6 +16,7 @@ from .flushing import Flushing
 from .idling import Idling
 from .mark_book import MarkBook
 from .senders import Senders
+from .settling import Settling
 
 logger = logging.getLogger(__name__)
 BENCH_SECONDS = 60.0
@@ -35,6 +36,7 @@ class Flusher(threading.Thread):
         self._policies = list(context.project.policies)
         self._link = context.link("flusher", self._lost)
         self._marks = MarkBook()
+        self._settling = Settling(context)
         self._left: list[events.NotificationProbe] = []
         self._look_at = 0.0
         self._idling = Idling(context.config.poll)
@@ -70,6 +72,7 @@ class Flusher(threading.Thread):
         if not self._context.ownership.trusted():
             return False
         self._reconcile_if_due()
+        self._settling.run_if_due(self._link.connection)
         worked, claimed = False, dispatcher.claimed
         try:
             for probe in self._round():

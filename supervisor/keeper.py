@@ -15,7 +15,7 @@ from uuid import UUID
 
 from pgsupervise.metrics import recorder
 from pgsupervise.metrics.instruments import Cause
-from pgsupervise.partitions import cancelling, leases, reclaim, retention, workers
+from pgsupervise.partitions import cancelling, leases, provider_events, reclaim, retention, workers
 from pgsupervise.partitions.states import TaskState
 
 from .child import register
@@ -23,6 +23,8 @@ from .context import ChildContext
 from .exits import ExitCode
 from .link import Link
 from .orphans import Orphans
+from .project import OnUnknown
+from .senders import UNKNOWN_REST
 
 logger = logging.getLogger(__name__)
 SWEEP_SECONDS = 1.0
@@ -56,7 +58,9 @@ class Keeper:
         project = context.project
         self._safe_channels = [name for name, spec in project.channels.items() if spec.resend_is_safe]
         self._dead_on_timeout = [name for name, spec in project.tasks.items() if not spec.retry_timeout]
-        self._resend_policies = [name for name, spec in project.policies.items() if spec.resend_unknown]
+        self._resend_policies = project.unknown_as(OnUnknown.RESEND)
+        reconciled = project.unknown_as(OnUnknown.RECONCILE)
+        self._waits = reclaim.UnknownWaits(UNKNOWN_REST, reconciled, project.unknown_grace)
 
     def run(self) -> int:
         """Serve until told to stop; return the exit code."""
@@ -178,6 +182,7 @@ class Keeper:
             self._link.connection,
             safe_channels=self._safe_channels,
             resend_policies=self._resend_policies,
+            waits=self._waits,
             dead_on_timeout=self._dead_on_timeout,
             limit=RECLAIM_CHUNK,
         )
@@ -201,11 +206,13 @@ class Keeper:
         made = retention.create_finished_partitions(connection)
         dropped = retention.drop_finished_partitions(connection, self._context.config.keep_finished)
         stray = retention.delete_finished_default(connection, self._context.config.keep_finished)
-        if stray >= retention.CHUNK:
+        kept = max(self._context.config.keep_finished, self._context.project.keep_provider_events)
+        told = provider_events.delete_provider_events(connection, kept, retention.CHUNK)
+        if retention.CHUNK in (stray, told):
             self._next_housekeeping = time.monotonic() + SWEEP_SECONDS  # there are more
         pruned = workers.prune_workers(connection, KEEP_ENDED_WORKERS)
-        if made or dropped or pruned:
-            fields = {"made": len(made), "dropped": len(dropped), "workers": pruned}
+        if made or dropped or pruned or told:
+            fields = {"made": len(made), "dropped": len(dropped), "workers": pruned, "provider_events": told}
             logger.info("archive kept", extra={"fields": fields})
 
 

@@ -33,6 +33,18 @@ class Part(StrEnum):
 EVERYTHING = frozenset(Part)
 
 
+class OnUnknown(StrEnum):
+    """What becomes of a message of which nobody knows whether the provider took it.
+
+    RECONCILE waits for the provider's events, which prove that it did; without one the message goes again, if events of
+    what happened later have come. HOLD, and RECONCILE where none have, leave it to a person.
+    """
+
+    RESEND = "resend"
+    HOLD = "hold"
+    RECONCILE = "reconcile"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelSpec:
     """How to build a channel, what it wants of a digest, and what is known of its receiver.
@@ -40,13 +52,15 @@ class ChannelSpec:
     `takes`: nothing else is rendered for it, and where it takes nothing the events' content is not even read; the
     payload has the items' ids in any case. `resend_is_safe`: sending the same delivery twice shows the recipient one
     message. `needs_call`: without one a delivery is accepted by the seal itself, and only what was sealed before the
-    channel was declared so is sent.
+    channel was declared so is sent. `tells_later`: its provider's events say what it has taken, so that a policy may
+    reconcile by them.
     """
 
     build: Callable[[], Channel]
     takes: AbstractSet[Part] = EVERYTHING
     resend_is_safe: bool = False
     needs_call: bool = True
+    tells_later: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +70,7 @@ class PolicySpec:
     `host`: the policy whose batches take its events, if not its own. `personal_rule` gives the rule for a tenant's
     recipient of whom something is stored; None where all have the same. `reads_data`: its window depends on the events'
     data. `minimum`: a batch of fewer items is sealed without a message. `leaves_out_own`: what a recipient did itself
-    is not told to it. `resend_unknown` decides about messages of unknown fate. `is_bare`: its digests are made of their
+    is not told to it. `on_unknown` decides about messages of unknown fate. `is_bare`: its digests are made of their
     items' ids alone. `cap`: how many digests a recipient gets at most; the others wait.
     """
 
@@ -66,7 +80,7 @@ class PolicySpec:
     reads_data: bool = False
     minimum: int = 1
     leaves_out_own: bool = False
-    resend_unknown: bool = True
+    on_unknown: OnUnknown = OnUnknown.RESEND
     is_bare: bool = False
     cap: Cap | None = None
 
@@ -102,3 +116,11 @@ class Project:
     """Why a sealed delivery is no longer wished; empty where it is."""
     time_zone: str = "UTC"
     """The IANA zone of the recipients that have none of their own."""
+    unknown_grace: timedelta = timedelta(minutes=15)
+    """How long a provider may tell of a message of unknown fate before the message goes again or is held."""
+    keep_provider_events: timedelta = timedelta(days=3)
+    """At least so long its events are kept, so that one that is told again is known."""
+
+    def unknown_as(self, *ways: OnUnknown) -> list[str]:
+        """Return the policies that treat messages of unknown fate in one of these ways."""
+        return [name for name, policy in self.policies.items() if policy.on_unknown in ways]

@@ -16,13 +16,13 @@ from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.partitions.states import DeliveryState
 
 from .outcomes import Accepted, NotSent, Paused, Refused, SendOutcome, Unknown
-from .project import Channel, Project
+from .project import Channel, OnUnknown, Project
 
 logger = logging.getLogger(__name__)
 MOST_ATTEMPTS = 12
 """With SEND_RETRY that is about an hour and a half; then the delivery is refused with the last reason."""
-UNKNOWN_GRACE = timedelta(seconds=30)
-"""A message of unknown fate is not sent again before this: the provider may still be at work on it."""
+UNKNOWN_REST = timedelta(seconds=30)
+"""A message of unknown fate is not sent again before this: the provider may still be at work on it, and tell so."""
 REACH_SECONDS, MOST_IN_REACH = 0.05, 200
 
 
@@ -151,8 +151,16 @@ class Senders:
             case NotSent(reason, retry_after):
                 return _again(delivery, reason, retry_after or SEND_RETRY.delay(delivery.attempt))
             case Unknown(reason):
-                if resends_unknown(self._project, delivery.policy, delivery.channel):
-                    return _again(delivery, reason, UNKNOWN_GRACE)
+                return self._judge_unknown(delivery, reason)
+
+    def _judge_unknown(self, delivery: ClaimedDelivery, reason: str) -> SentDelivery:
+        match way_of_unknown(self._project, delivery.policy, delivery.channel):
+            case OnUnknown.RESEND:
+                return _again(delivery, reason, max(UNKNOWN_REST, SEND_RETRY.delay(delivery.attempt)))
+            case OnUnknown.RECONCILE if delivery.attempt < MOST_ATTEMPTS:
+                grace = self._project.unknown_grace
+                return SentDelivery(delivery, DeliveryState.UNKNOWN, error=storable(reason), delay=grace)
+            case _:
                 return SentDelivery(delivery, DeliveryState.UNKNOWN, error=storable(reason))
 
 
@@ -169,10 +177,12 @@ def storable(text: str, most: int = 1000) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "")[:most]
 
 
-def resends_unknown(project: Project, policy: str, channel: str) -> bool:
-    """Return whether a message of unknown fate goes again: where that is harmless, or where its policy says so."""
+def way_of_unknown(project: Project, policy: str, channel: str) -> OnUnknown:
+    """Return what becomes of a message of unknown fate: it goes again where that is harmless, else by its policy."""
+    if project.channels[channel].resend_is_safe:
+        return OnUnknown.RESEND
     declared = project.policies.get(policy)
-    return project.channels[channel].resend_is_safe or (declared is not None and declared.resend_unknown)
+    return OnUnknown.HOLD if declared is None else declared.on_unknown
 
 
 _LABELS: Mapping[type[SendOutcome], SendEnd] = {

@@ -4,6 +4,7 @@ from .fan_out import FanOut, FanOutState, Subscription
 from .inbox import InboxMessage
 from .notification import Batch, Clock, Delivery, Event
 from .preference import Preference, Recipient, TenantPreference
+from .provider import ProviderEvent
 from .task import FinishedTask, Task
 from .worker import Lease, Worker
 
@@ -18,6 +19,7 @@ __all__ = [
     "InboxMessage",
     "Lease",
     "Preference",
+    "ProviderEvent",
     "Recipient",
     "Subscription",
     "Task",

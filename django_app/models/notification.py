@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -186,8 +187,23 @@ class Delivery(RecipientColumns):
     claimed_by = models.UUIDField(null=True, editable=False)
     claimed_at = models.DateTimeField(null=True, editable=False)
     finished_at = models.DateTimeField(null=True)
-    provider_id = models.CharField(max_length=200, default="", db_default="")
+    provider_id = models.CharField(
+        max_length=200, default="", db_default="", help_text="By which the provider's own answer named the message."
+    )
     error = models.TextField(default="", db_default="")
+    unknown_until = models.DateTimeField(
+        null=True, help_text="Of unknown fate: the provider's events may prove it until then. Empty: a person decides."
+    )
+    provider_status = models.CharField(
+        max_length=20, default="", db_default="", help_text="What the provider's events say of it."
+    )
+    delivered_at = models.DateTimeField(null=True, help_text="When the recipient's own server took it.")
+    proven_attempts = ArrayField(
+        models.PositiveIntegerField(), null=True, help_text="Those that the provider's events prove it has taken."
+    )
+    duplicates = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How many more than one of its attempts the provider has taken."
+    )
 
     class Meta(RecipientColumns.Meta):
         verbose_name_plural = "deliveries"
@@ -243,6 +259,13 @@ class Delivery(RecipientColumns):
                 name="pgsupervise_delivery_failed",
                 condition=Q(state__in=[DeliveryState.REFUSED, DeliveryState.UNKNOWN]),
             ),
+            models.Index(
+                "bucket",
+                "unknown_until",
+                name="pgsupervise_delivery_grace",
+                condition=Q(state=DeliveryState.UNKNOWN, unknown_until__isnull=False),
+            ),
+            models.Index("id", name="pgsupervise_delivery_doubled", condition=Q(duplicates__gt=0)),
         ]
 
     def __str__(self) -> str:

@@ -16,7 +16,7 @@ from django.test import override_settings
 
 from pgsupervise.django_app import composition, readiness, settings
 from pgsupervise.django_app.policies import Policy, register
-from pgsupervise.supervisor.project import PolicySpec
+from pgsupervise.supervisor.project import OnUnknown, PolicySpec
 from tests.registries import own_registries
 
 SECRET = "SG.secret.secret"
@@ -119,7 +119,7 @@ def test_nothing_that_a_fork_must_not_inherit_stays_open(db: str) -> None:
 
 def test_a_held_message_is_the_policys_choice(db: str) -> None:
     register(Policy(name="held", window=HOUR, on_unknown="hold"))
-    assert composition.load(None).policies["held"].resend_unknown is False
+    assert composition.load(None).policies["held"].on_unknown is OnUnknown.HOLD
 
 
 def test_faults_of_policies_and_settings_are_told_together(db: str) -> None:
@@ -168,7 +168,8 @@ def test_a_database_that_was_not_migrated_is_told(db: str) -> None:
         (problem,) = composition.problems()
         missing = (
             "0003_inbox, 0004_batches_in_order, 0005_finished_by_time, 0006_notifications_complete, "
-            "0007_read_before_sending, 0008_left_out_at, 0009_fan_out, 0010_waiting_deliveries"
+            "0007_read_before_sending, 0008_left_out_at, 0009_fan_out, 0010_waiting_deliveries, "
+            "0012_provider_events"
         )
         assert problem == f"the database has not been migrated ({missing} missing): run manage.py migrate"
     finally:

@@ -75,7 +75,7 @@ def test_all_faults_are_told_at_once() -> None:
         "channel is empty",
         "template is empty",
         "address is 'mail'",
-        "on_unknown is 'ignore': it must be one of resend, hold",
+        "on_unknown is 'ignore': it must be one of resend, hold, reconcile",
         "minimum is 0: it must be at least 1",
         "quiet is 0:00:00: it must be longer than zero",
         "leading and quiet are two answers",

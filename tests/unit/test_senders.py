@@ -12,8 +12,8 @@ from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.partitions.states import DeliveryState
 from pgsupervise.partitions.windows import WindowRule
 from pgsupervise.supervisor.outcomes import Accepted, NotSent, Paused, Refused, SendOutcome, Unknown
-from pgsupervise.supervisor.project import ChannelSpec, PolicySpec, Project
-from pgsupervise.supervisor.senders import MOST_ATTEMPTS, MOST_IN_REACH, UNKNOWN_GRACE, Job, Senders
+from pgsupervise.supervisor.project import ChannelSpec, OnUnknown, PolicySpec, Project
+from pgsupervise.supervisor.senders import MOST_ATTEMPTS, MOST_IN_REACH, UNKNOWN_REST, Job, Senders
 
 RULE = WindowRule(window=timedelta(hours=1))
 
@@ -41,7 +41,7 @@ def pool(channel: Scripted, *, safe: bool = False, may_send: Callable[[], bool] 
         tasks={},
         longest_send=timedelta(seconds=1),
         run_task=lambda task: pytest.fail("no task here"),
-        policies={"p": PolicySpec(rule=RULE), "held": PolicySpec(rule=RULE, resend_unknown=False)},
+        policies={"p": PolicySpec(rule=RULE), "held": PolicySpec(rule=RULE, on_unknown=OnUnknown.HOLD)},
         render=lambda batch: [],
         channels={"mail": ChannelSpec(build=lambda: channel, resend_is_safe=safe)},
         close_connections=lambda: None,
@@ -75,7 +75,7 @@ def test_each_outcome_has_its_state(outcome: SendOutcome, state: DeliveryState, 
 
 def test_unknown_waits_before_it_goes_again_or_is_held_where_its_policy_says_so() -> None:
     with pool(Scripted(lambda one: Unknown("timeout"))) as senders:
-        assert sent(senders, delivery())[0].delay == UNKNOWN_GRACE
+        assert sent(senders, delivery())[0].delay == UNKNOWN_REST
         assert sent(senders, delivery(policy="held"))[0].state == DeliveryState.UNKNOWN
     with pool(Scripted(lambda one: Unknown("timeout")), safe=True) as senders:
         assert sent(senders, delivery(policy="held"))[0].state == DeliveryState.RETRYING
