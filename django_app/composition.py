@@ -55,6 +55,7 @@ def assemble() -> Project:
         close_connections=connections.close_all,
         objection=preferences_sealing.objection,
         time_zone=django_settings.TIME_ZONE,
+        unknown_grace=unknown_grace(),
     )
 
 
@@ -73,11 +74,20 @@ def longest_send() -> timedelta:
     return timedelta(seconds=DEFAULT_SEND_SECONDS if settings.problems() else settings.read().sendgrid_timeout)
 
 
+def unknown_grace() -> timedelta:
+    """Return how long providers may tell of messages of unknown fate; faults of the settings are told by `problems`."""
+    from . import settings
+
+    given = settings.Settings() if settings.problems() else settings.read()
+    return timedelta(seconds=given.unknown_grace)
+
+
 def problems() -> list[str]:
     """Return every fault of the loaded project's configuration, one line each with its cure. Call `load` first."""
     from . import channels, policies, readiness, settings
     from .policy_problems import host_problems
     from .rendering import template_problems
+    from .unknown_problems import unknown_problems
 
     found = [*_check_problems(), *settings.problems()]
     found.extend(host_problems(policies.registry))
@@ -89,6 +99,7 @@ def problems() -> list[str]:
             found.append(f"policy {policy.name!r}: there is no channel {unknown!r}: use one of {names}")
         found.extend(template_problems(policy))
     found.extend(_sendgrid_problems())
+    found.extend(unknown_problems())
     found.extend(readiness.database_problems(conninfo()))
     let_go()
     return found

@@ -7,7 +7,7 @@ The `PGSUPERVISE` setting is read here and nowhere else:
 
 import difflib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from typing import Any
@@ -36,6 +36,24 @@ class Settings:
     """Dotted name of a function that returns which recipient a user is; the user's `email` where it is empty."""
     preferences_link_days: float = 90.0
     """How long a link to a recipient's preferences page is good."""
+    sendgrid_webhook_keys: str | Sequence[str] = field(default=(), repr=False)
+    """The verification keys of SendGrid's signed Event Webhook: one, or several while they are exchanged."""
+    sendgrid_webhook_freshness: float = 90_000.0
+    """Seconds that a signed request is good: SendGrid repeats one for up to 24 hours, and does not say whether it then
+    signs anew. What is told twice is known by its id, so little is gained by less.
+    """
+    unknown_grace: float = 900.0
+    """Seconds in which a provider may tell of a message of unknown fate. Its events come within seconds; a request that
+    met a server at its restart is repeated within minutes.
+    """
+    installation: str = ""
+    """Tells installations apart that share an account at SendGrid and a SECRET_KEY."""
+
+    @property
+    def webhook_keys(self) -> Sequence[str]:
+        """The verification keys, however they were given."""
+        keys = self.sendgrid_webhook_keys
+        return [keys] if isinstance(keys, str) and keys else list(keys)
 
 
 def read() -> Settings:
@@ -122,6 +140,40 @@ def _days_fault(value: object) -> str | None:
     return f"is {shorten(value)}: it must be a number of days, more than 0 and at most 3660"
 
 
+def _webhook_keys_fault(value: object) -> str | None:
+    from .sendgrid_signature import public_key  # cryptography takes a while to import
+
+    keys = [value] if isinstance(value, str) else value
+    if not isinstance(keys, list | tuple) or not all(isinstance(key, str) for key in keys):
+        return f"is of type {type(value).__name__}: it must be a verification key, or a list of them"
+    for number, key in enumerate(keys, 1):
+        try:
+            public_key(key)
+        except ValueError as error:
+            return f"has a fault in key {number} of {len(keys)}: {error}"
+    return None
+
+
+def _freshness_fault(value: object) -> str | None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 60 <= value <= 172_800:
+        return None
+    return f"is {shorten(value)}: it must be a number of seconds, from 60 to 172800 (two days)"
+
+
+def _grace_fault(value: object) -> str | None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= 259_200:
+        return None
+    return f"is {shorten(value)}: it must be a number of seconds, from 1 to 259200 (three days)"
+
+
+def _installation_fault(value: object) -> str | None:
+    try:
+        check_text(value, "it", 100)
+    except (TypeError, ValueError) as error:
+        return f"is no name: {error}"
+    return None
+
+
 _CHECKS: dict[str, Callable[[object], str | None]] = {
     "SENDGRID_API_KEY": _key_fault,
     "SENDGRID_HOST": _host_fault,
@@ -129,4 +181,8 @@ _CHECKS: dict[str, Callable[[object], str | None]] = {
     "FROM_EMAIL": _from_fault,
     "RECIPIENT_OF_USER": _function_fault,
     "PREFERENCES_LINK_DAYS": _days_fault,
+    "SENDGRID_WEBHOOK_KEYS": _webhook_keys_fault,
+    "SENDGRID_WEBHOOK_FRESHNESS": _freshness_fault,
+    "UNKNOWN_GRACE": _grace_fault,
+    "INSTALLATION": _installation_fault,
 }

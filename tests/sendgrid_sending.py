@@ -12,7 +12,7 @@ KEY = "SG.the-key-id.the-secret-part"
 
 def channel(server: SendGridServer, timeout: float = 5.0) -> SendGridChannel:
     """Return a channel to the test server, patient unless told otherwise."""
-    return SendGridChannel(api_key=KEY, host=server.url, timeout=timeout)
+    return SendGridChannel(api_key=KEY, host=server.url, timeout=timeout, installation="the-tests")
 
 
 def delivery(payload: dict[str, Any] | None = None, *, attempt: int = 1, **more: Any) -> ClaimedDelivery:

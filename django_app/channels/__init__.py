@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
+from pgsupervise.django_app.installation import installation_ids
 from pgsupervise.django_app.settings import read
 from pgsupervise.django_app.texts import check_text
 from pgsupervise.supervisor.project import EVERYTHING, Channel, ChannelSpec, Part
@@ -20,14 +21,17 @@ def _build_sendgrid() -> Channel:
 
     settings = read()
     return SendGridChannel(
-        api_key=settings.sendgrid_api_key, host=settings.sendgrid_host, timeout=settings.sendgrid_timeout
+        api_key=settings.sendgrid_api_key,
+        host=settings.sendgrid_host,
+        timeout=settings.sendgrid_timeout,
+        installation=installation_ids()[0],
     )
 
 
 _registry: dict[str, ChannelSpec] = {
     "inbox": ChannelSpec(build=InboxChannel, resend_is_safe=True),
     "null": ChannelSpec(build=NullChannel, takes=frozenset(), resend_is_safe=True, needs_call=False),
-    SENDGRID: ChannelSpec(build=_build_sendgrid),
+    SENDGRID: ChannelSpec(build=_build_sendgrid, tells_later=True),
 }
 
 

@@ -14,6 +14,7 @@ from pgsupervise.supervisor.outcomes import Refused, SendOutcome
 from . import sendgrid_outcomes as outcomes
 from .keep_alive import KeptConnection
 from .sendgrid_http import PromptClient, prompt_opener
+from .sendgrid_marks import custom_args
 
 LARGEST_MESSAGE = 30_000_000
 
@@ -23,10 +24,13 @@ class SendGridChannel:
 
     `timeout`, in seconds, bounds each attempt to connect (one for every address of the host), each socket operation of
     the TLS handshake, each write, and the reply from its first byte to its last taken together. It does not bound the
-    look-up of the host's name, which is the resolver's business. Proxies are taken from the environment.
+    look-up of the host's name, which is the resolver's business. Proxies are taken from the environment. `installation`
+    tells its messages' events from those of others that use the same account.
     """
 
-    def __init__(self, *, api_key: str, host: str = "https://api.sendgrid.com", timeout: float = 10.0) -> None:
+    def __init__(
+        self, *, api_key: str, host: str = "https://api.sendgrid.com", timeout: float = 10.0, installation: str = ""
+    ) -> None:
         key = api_key.strip()  # a secret read from a file ends in a newline
         # What http.client refuses in a header it quotes in its error, and with it the key.
         if not key or not key.isascii() or not key.isprintable() or " " in key:
@@ -35,7 +39,7 @@ class SendGridChannel:
             raise ValueError(f"the SendGrid host must be a URL such as https://api.sendgrid.com, not {host!r}")
         if timeout <= 0:
             raise ValueError(f"the SendGrid timeout must be more than 0 seconds, not {timeout}")
-        self._host, self._timeout = host.rstrip("/"), timeout
+        self._host, self._timeout, self._installation = host.rstrip("/"), timeout, installation
         self._kept = KeptConnection()
         self._api = SendGridAPIClient(api_key=key, host=self._host)
         # The package's own client has no timeout at all, and no place in its constructor to give one.
@@ -59,7 +63,7 @@ class SendGridChannel:
     def send(self, delivery: ClaimedDelivery) -> SendOutcome:
         """Send one message and say what is known about it."""
         try:
-            body = message(delivery)
+            body = message(delivery, self._installation)
         except KeyError as missing:
             return Refused(f"the payload has no {missing}")
         if sum(len(part["value"].encode()) for part in body["content"]) > LARGEST_MESSAGE:
@@ -73,7 +77,7 @@ class SendGridChannel:
             return outcomes.of_failure(failure)
 
 
-def message(delivery: ClaimedDelivery) -> dict[str, Any]:
+def message(delivery: ClaimedDelivery, installation: str) -> dict[str, Any]:
     """Return the request's body, the same for each call of an attempt: it holds no time and nothing random.
 
     A plain dict, never the package's `Mail` helpers: they lose the address of "Smith, Bob <bob@example.com>", show
@@ -89,7 +93,7 @@ def message(delivery: ClaimedDelivery) -> dict[str, Any]:
                 # No name: SendGrid refuses a recipient's name with a comma in it.
                 "to": [{"email": _address(payload["to"])["email"]}],
                 # Every event of the Event Webhook brings these back, and only these: an answer's id may be lost.
-                "custom_args": {"pgs_delivery": str(delivery.id), "pgs_attempt": str(delivery.attempt)},
+                "custom_args": custom_args(delivery, installation),
             }
         ],
         "from": _address(payload["from"]),

@@ -33,7 +33,12 @@ def test_the_request_is_what_sendgrids_description_asks_for(server: SendGridServ
         "personalizations": [
             {
                 "to": [{"email": "bob@example.com"}],
-                "custom_args": {"pgs_delivery": "41", "pgs_attempt": "2"},
+                "custom_args": {
+                    "pgs_delivery": "41",
+                    "pgs_attempt": "2",
+                    "pgs_bucket": "7",
+                    "pgs_installation": "the-tests",
+                },
             }
         ],
         "from": {"email": "news@example.com", "name": "News"},
