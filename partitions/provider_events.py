@@ -34,6 +34,8 @@ class ProviderKind(StrEnum):
 
 
 TELLING = list(ProviderKind)
+NEWEST = 1000
+"""So many of the events that came last are asked how far the webhook has told."""
 
 
 class ToldEvent(NamedTuple):
@@ -145,7 +147,7 @@ def settle_unknown(
 
     Those of `reconcile_policies` go again where the webhook is alive: it has told of what happened after the attempt.
     """
-    row = connection.execute(load("newest_provider_event")).fetchone()
+    row = connection.execute(load("newest_provider_event"), {"limit": NEWEST}).fetchone()
     parameters = {
         "bucket": bucket,
         "owner": owner,

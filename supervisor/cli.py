@@ -20,6 +20,7 @@ COMPOSITION_ROOT = "pgsupervise.django_app.composition"
 
 COMMANDS = {
     "conservation": "pgsupervise.django_app.conservation_command",
+    "deliveries": "pgsupervise.django_app.deliveries_command",
     "explain": "pgsupervise.django_app.explain_command",
     "flush": "pgsupervise.django_app.flush_command",
     "policies": "pgsupervise.django_app.policies_command",

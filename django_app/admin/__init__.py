@@ -3,7 +3,7 @@
 All but those of what recipients and tenants wish are read-only.
 """
 
-from .deliveries import DeliveryAdmin, InboxMessageAdmin
+from .deliveries import DeliveryAdmin, InboxMessageAdmin, ProviderEventAdmin
 from .fan_out import FanOutAdmin, SubscriptionAdmin
 from .notifications import BatchAdmin, ClockAdmin, EventAdmin
 from .tasks import FinishedTaskAdmin, TaskAdmin
@@ -20,6 +20,7 @@ __all__ = [
     "InboxMessageAdmin",
     "LeaseAdmin",
     "PreferenceAdmin",
+    "ProviderEventAdmin",
     "RecipientAdmin",
     "SubscriptionAdmin",
     "TaskAdmin",

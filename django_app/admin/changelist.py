@@ -93,5 +93,6 @@ class PagedChangeList(ChangeList):
         self.ends_here = more and page == MAX_PAGES
         # Equal, so that Django's templates show neither.
         self.result_count = self.full_result_count = len(self.result_list)
-        self.show_full_result_count = self.show_admin_actions = self.can_show_all = self.multi_page = False
+        self.show_full_result_count = self.can_show_all = self.multi_page = False
+        self.show_admin_actions = bool(self.model_admin.actions)
         self.paginator = self.model_admin.get_paginator(request, self.result_list, PER_PAGE)

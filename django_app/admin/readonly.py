@@ -29,7 +29,7 @@ class ReadOnlyAdmin(Admin):
     related: ClassVar[tuple[Cell, ...]] = ()
     """Links that a row's page has besides its fields."""
 
-    actions = None
+    actions: Any = None
     list_per_page = PER_PAGE
     list_max_show_all = 0
     paginator = BoundedPaginator

@@ -53,6 +53,10 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(WITH_BUCKET, WITHOUT_BUCKET),
         migrations.RunSQL(STORAGE, NO_STORAGE),
+        migrations.AlterModelOptions(
+            name='delivery',
+            options={'permissions': [('resolve_delivery', 'Can decide about deliveries of unknown fate')], 'verbose_name_plural': 'deliveries'},
+        ),
         migrations.AddField(
             model_name='delivery',
             name='delivered_at',

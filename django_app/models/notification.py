@@ -207,6 +207,7 @@ class Delivery(RecipientColumns):
 
     class Meta(RecipientColumns.Meta):
         verbose_name_plural = "deliveries"
+        permissions = [("resolve_delivery", "Can decide about deliveries of unknown fate")]
         constraints = [
             *RecipientColumns.Meta.constraints,
             models.UniqueConstraint(fields=["bucket", "batch", "channel"], name="pgsupervise_delivery_one_per_channel"),

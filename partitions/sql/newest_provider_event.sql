@@ -4,5 +4,5 @@ FROM (
     SELECT e.occurred_at, e.received_at
     FROM pgsupervise_providerevent e
     ORDER BY e.received_at DESC
-    LIMIT 1000
+    LIMIT %(limit)s
 ) latest

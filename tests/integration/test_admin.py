@@ -15,7 +15,17 @@ from django.utils import timezone
 
 from pgsupervise.django_app.admin import changelist
 from pgsupervise.django_app.admin.times import duration
-from pgsupervise.django_app.models import Batch, Delivery, Event, FinishedTask, InboxMessage, Lease, Task, Worker
+from pgsupervise.django_app.models import (
+    Batch,
+    Delivery,
+    Event,
+    FinishedTask,
+    InboxMessage,
+    Lease,
+    ProviderEvent,
+    Task,
+    Worker,
+)
 from pgsupervise.django_app.tasks import cancel
 from pgsupervise.partitions.states import BatchState, DeliveryState, EventState, TaskState
 
@@ -57,6 +67,7 @@ class Rows(NamedTuple):
     event: Event
     delivery: Delivery
     inboxmessage: InboxMessage
+    providerevent: ProviderEvent
     pending: Event
 
 
@@ -89,11 +100,23 @@ def rows(db: str) -> Rows:
         inboxmessage=InboxMessage.objects.create(
             delivery=delivery, recipient=HOSTILE, policy="comments", subject=HOSTILE, text=HOSTILE, html=HOSTILE
         ),
+        providerevent=ProviderEvent.objects.create(
+            bucket=delivery.bucket,
+            delivery=delivery,
+            kind="bounce",
+            attempt=1,
+            event_id="e1",
+            address=HOSTILE,
+            reason=HOSTILE,
+            occurred_at=now,
+        ),
         pending=Event.objects.create(**told),
     )
 
 
-TABLES = ["batch", "clock", "delivery", "event", "finishedtask", "inboxmessage", "lease", "task", "worker"]
+TABLES = [
+    "batch", "clock", "delivery", "event", "finishedtask", "inboxmessage", "lease", "providerevent", "task", "worker"
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -143,7 +166,9 @@ def test_nobody_can_add_change_or_delete(root: Client, pages: list[str]) -> None
         paths = [page.replace("change/", "delete/")] if "change" in page else [f"{page}add/"]
         for path in [page, *paths]:
             response = root.post(path, {"action": "delete_selected", "_selected_action": "1", "post": "yes"})
-            assert response.status_code == (200 if path == page and "change" not in page else 403), path
+            # The one list that has actions of its own says that this is none of them, and shows itself again.
+            shown = 302 if page == f"{ADMIN}delivery/" else 200
+            assert response.status_code == (shown if path == page and "change" not in page else 403), path
     assert all(model.objects.exists() for model in (Task, FinishedTask, Event, Batch, Delivery, Worker, InboxMessage))
 
 
@@ -151,6 +176,11 @@ FILTERED: dict[str, list[Any]] = {
     "event/?batch=1": [1],
     "delivery/?batch=1": [1],
     "inboxmessage/?delivery=1": [1],
+    "providerevent/?delivery=1": [1],
+    "providerevent/?delivery=2": [],
+    "providerevent/?kind=bounce": [1],
+    "providerevent/?kind=dropped": [],
+    "delivery/?duplicates=some": [],
     f"lease/?owner={WORKER}": [5, 6],
     f"task/?claimed_by={WORKER}": [1],
     f"delivery/?claimed_by={WORKER}": [1],

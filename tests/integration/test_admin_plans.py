@@ -40,6 +40,10 @@ SELECT %(bucket)s, 'p', 'r', i, 'c', '{}',
         WHEN i <= 50 THEN 'RETRYING' ELSE 'ACCEPTED' END,
     CASE WHEN i <= 9 THEN %(worker)s::uuid END
 FROM generate_series(1, %(many)s) i;
+UPDATE pgsupervise_delivery SET duplicates = 1 WHERE id <= 9;
+INSERT INTO pgsupervise_providerevent (bucket, event_id, kind, delivery_id, attempt, address, occurred_at)
+SELECT %(bucket)s, i, CASE WHEN i = 9 THEN 'bounce' ELSE 'delivered' END, i, 1, 'r', now()
+FROM generate_series(1, %(many)s) i;
 INSERT INTO pgsupervise_fanout (bucket, name, policy, state, finished_at)
 SELECT get_byte(sha256(convert_to('k' || i, 'UTF8')), 0), 'k' || i, 'p',
     CASE WHEN i <= 9 THEN 'RUNNING' ELSE 'DONE' END, CASE WHEN i > 9 THEN now() END
@@ -47,7 +51,7 @@ FROM generate_series(1, %(many)s) i;
 INSERT INTO pgsupervise_subscription (bucket, recipient, object_type, object_id)
 SELECT %(bucket)s, 'r', 'shop.page', i FROM generate_series(1, %(many)s) i;
 ANALYZE pgsupervise_task, pgsupervise_finishedtask, pgsupervise_batch, pgsupervise_event, pgsupervise_delivery,
-    pgsupervise_fanout, pgsupervise_subscription;
+    pgsupervise_fanout, pgsupervise_subscription, pgsupervise_providerevent;
 """
 LISTS = [
     *(f"{table}/{query}" for table in ("task", "finishedtask", "event", "batch", "delivery") for query in ("", "?p=9")),
@@ -60,6 +64,9 @@ LISTS = [
     *(f"task/?claimed_by={WORKER}", "event/?batch=77", "delivery/?batch=77", f"delivery/?claimed_by={WORKER}"),
     *("task/?name=b", "finishedtask/?name=a1", "finishedtask/?name=b", "finishedtask/?q=a1"),
     *("fanout/", "fanout/?state=RUNNING", "fanout/?state=DONE", "fanout/?policy=q", "fanout/?q=k7", "fanout/?q=no"),
+    *("delivery/?duplicates=some", "delivery/?duplicates=some&policy=q", "delivery/?duplicates=some&state=UNKNOWN"),
+    *("providerevent/", "providerevent/?p=9", "providerevent/?delivery=77", "providerevent/?kind=bounce"),
+    *("providerevent/?q=77", "providerevent/?q=no"),
     *("subscription/", "subscription/?p=9", "subscription/?q=r", "subscription/?q=no"),
     *(f"{table}/?q={q}" for table in ("task", "event", "batch", "delivery") for q in ("5", "r", "k7", "no", WORKER)),
 ]

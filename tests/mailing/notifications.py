@@ -1,8 +1,8 @@
-"""One policy that sends again what it does not know the fate of, and one that does not."""
+"""A policy for each way to treat a message of unknown fate."""
 
 from datetime import timedelta
 
 from pgsupervise.django_app.policies import Policy, register
 
-register(Policy(name="mailed-resend", window=timedelta(hours=1), channel="sendgrid", on_unknown="resend"))
-register(Policy(name="mailed-hold", window=timedelta(hours=1), channel="sendgrid", on_unknown="hold"))
+for way in ("resend", "hold", "reconcile"):
+    register(Policy(name=f"mailed-{way}", window=timedelta(hours=1), channel="sendgrid", on_unknown=way))
