@@ -1,13 +1,13 @@
 """Why a recipient did or did not get something: what happened to an event, step by step, with time and reason."""
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pgsupervise.partitions.buckets import bucket_of
 from pgsupervise.partitions.states import BatchState, DeliveryState, EventState, Reason
 
-from .models import Batch, Delivery, Event, Lease
+from .explaining_provider import Step, events_of, told_of, why_unknown
+from .models import Batch, Delivery, Event, Lease, ProviderEvent
 from .policies import registry
 
 NEWEST = 20
@@ -34,14 +34,7 @@ SENDING = {
 }
 
 LATER = (DeliveryState.WAITING, DeliveryState.RETRYING)
-
-
-class Step(NamedTuple):
-    """Something that happened; `at` is None where no time is known, or it has not happened yet."""
-
-    at: datetime | None
-    what: str
-    why: str = ""
+Told = Mapping[int, Sequence[ProviderEvent]]
 
 
 class Explanation(NamedTuple):
@@ -86,14 +79,17 @@ def _explained(events: Sequence[Event]) -> list[Explanation]:
     deliveries: dict[int, list[Delivery]] = {}
     for delivery in Delivery.objects.filter(bucket__in=buckets, batch__in=ids).defer("payload").order_by("id"):
         deliveries.setdefault(delivery.batch_id, []).append(delivery)
+    told = events_of([one for found in deliveries.values() for one in found])
     owned = set(Lease.objects.exclude(owner=None).values_list("bucket", flat=True))
     return [
-        _explanation(event, batches.get(event.batch_id or 0), deliveries.get(event.batch_id or 0, []), owned)
+        _explanation(event, batches.get(event.batch_id or 0), deliveries.get(event.batch_id or 0, []), told, owned)
         for event in events
     ]
 
 
-def _explanation(event: Event, batch: Batch | None, deliveries: Sequence[Delivery], owned: set[int]) -> Explanation:
+def _explanation(
+    event: Event, batch: Batch | None, deliveries: Sequence[Delivery], told: Told, owned: set[int]
+) -> Explanation:
     steps = [_told(event)]
     if batch is not None:
         steps.append(_folded(event, batch))
@@ -112,7 +108,7 @@ def _explanation(event: Event, batch: Batch | None, deliveries: Sequence[Deliver
         case _ if batch.state != BatchState.SEALED:
             outcome, last = "open", [_waiting(batch, owned)]
         case _:
-            outcome, last = _outcome(batch, deliveries), list(_sealed(batch, deliveries))
+            outcome, last = _outcome(batch, deliveries), list(_sealed(batch, deliveries, told))
     return Explanation(event, outcome, [*steps, *last])
 
 
@@ -163,19 +159,21 @@ def _unowned(bucket: int, owned: set[int]) -> str:
     return "" if bucket in owned else f"nobody owns bucket {bucket}: is pgsupervise running?"
 
 
-def _sealed(batch: Batch, deliveries: Sequence[Delivery]) -> Iterator[Step]:
+def _sealed(batch: Batch, deliveries: Sequence[Delivery], told: Told) -> Iterator[Step]:
     yield Step(batch.sealed_at, f"batch {batch.pk} sealed", "" if deliveries else _why_none(batch))
     for delivery in deliveries:
         known = {
             f"attempt {delivery.attempt}": delivery.attempt,
             f"its id there is {delivery.provider_id}": delivery.provider_id,
             delivery.error: delivery.error,
+            why_unknown(delivery): delivery.state == DeliveryState.UNKNOWN,
             f"not before {delivery.not_before.isoformat(' ')}": delivery.state in LATER,
         }
         what = SENDING[DeliveryState(delivery.state)]
         at = delivery.finished_at or delivery.claimed_at
         why = ", ".join(words for words, is_so in known.items() if is_so)
         yield Step(at, f"message {delivery.pk} by {delivery.channel}: {what}", why)
+        yield from told_of(delivery, told.get(delivery.pk, ()))
 
 
 def _why_none(batch: Batch) -> str:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from django.contrib.auth.models import Group
 
 from pgsupervise.django_app.explaining import Explanation, explain_event, explain_recipient
-from pgsupervise.django_app.models import Batch, Delivery, Event
+from pgsupervise.django_app.models import Batch, Delivery, Event, ProviderEvent
 from pgsupervise.django_app.notifications import Notification, notify, notify_many
 from pgsupervise.django_app.policies import Policy, register
 from pgsupervise.django_app.reading import mark_read
@@ -110,6 +110,27 @@ def test_each_fate_of_a_message_has_its_words(world: World, columns: str, outcom
     world.connection.execute(f"UPDATE pgsupervise_delivery SET {columns}".encode())  # noqa: S608 - the test's own
     assert explained(event_id).outcome == outcome
     assert words in story(event_id)[-1]
+
+
+def test_what_a_provider_told_is_told_and_so_is_a_message_that_went_out_twice(world: World) -> None:
+    event_id = notify("p", ADA, occurred_at=NOON)
+    world.flush(NOON + 9 * HOUR, due=True)
+    delivery = Delivery.objects.get()
+    told = [("bounce", 2, NOON + 2 * HOUR, "no such user"), ("processed", 1, NOON + HOUR, "")]
+    for kind, attempt, at, reason in told:
+        ProviderEvent.objects.create(
+            bucket=BUCKET, event_id=kind, kind=kind, delivery=delivery, attempt=attempt, occurred_at=at, reason=reason
+        )
+    Delivery.objects.update(state="UNKNOWN", provider_id="", attempt=2, error="timeout", unknown_until=None)
+    assert "timeout, a person decides: pgsupervise deliveries resolve ... " in story(event_id)[-3]
+    assert story(event_id)[-2:] == [
+        f"message {delivery.pk}: the provider says processed|attempt 1",
+        f"message {delivery.pk}: the provider says bounce|attempt 2, no such user",
+    ]
+    Delivery.objects.update(state="ACCEPTED", provider_id="x", proven_attempts=[1], duplicates=1)
+    assert story(event_id)[-1].endswith("went out 2 times|the provider has taken attempts 1, 2")
+    Delivery.objects.update(state="UNKNOWN", unknown_until=NOON)
+    assert f"the provider may tell until {NOON.isoformat(' ')}" in "".join(story(event_id))
 
 
 def test_what_waits_says_for_whom_or_what(world: World) -> None:

@@ -75,8 +75,9 @@ class World:
         self.connection.execute(TELL, event)
 
     def take_note(self, limit: int = 100, epoch: int | None = None) -> list[Proven]:
-        fence = {"bucket": BUCKET, "owner": self.owner, "epoch": epoch or self.epoch}
-        return provider_events.take_note(self.connection, **fence, limit=limit)[1]
+        return provider_events.take_note(
+            self.connection, bucket=BUCKET, owner=self.owner, epoch=epoch or self.epoch, limit=limit
+        )[1]
 
     def settle(self, resend: Sequence[str] = (), **more: Any) -> list[Settled]:
         return provider_events.settle_unknown(

@@ -46,7 +46,7 @@ def sendgrid_says(rendered: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
     """Return the request's body and what SendGrid's own description finds wrong with it."""
     headers = Message()
     headers["Authorization"], headers["Content-Type"] = "Bearer SG.x", "application/json"
-    _, body, found = problems(headers, json.dumps(message(delivery(rendered))).encode())
+    _, body, found = problems(headers, json.dumps(message(delivery(rendered), "here")).encode())
     return body, found
 
 
@@ -140,4 +140,4 @@ def test_the_domain_is_the_sender_s(sender: str, domain: str) -> None:
 def test_a_resend_of_a_stored_payload_has_the_same_headers() -> None:
     first = payload(batch(item(1), policy="digest", key="doc"))
     stored = json.loads(json.dumps(first))
-    assert message(delivery(stored, attempt=2))["headers"] == first["headers"]
+    assert message(delivery(stored, attempt=2), "here")["headers"] == first["headers"]

@@ -14,10 +14,12 @@ from django.core.management import call_command
 from django.db import connection, connections
 from django.test import override_settings
 
-from pgsupervise.django_app import composition, readiness, settings
+from pgsupervise.django_app import channels, composition, readiness, settings
+from pgsupervise.django_app.channels.null import NullChannel
 from pgsupervise.django_app.policies import Policy, register
-from pgsupervise.supervisor.project import OnUnknown, PolicySpec
+from pgsupervise.supervisor.project import ChannelSpec, OnUnknown, PolicySpec
 from tests.registries import own_registries
+from tests.sendgrid_webhook import Signer
 
 SECRET = "SG.secret.secret"
 HOUR = timedelta(hours=1)
@@ -224,3 +226,47 @@ def test_another_database_than_postgresql_is_refused(db: str, monkeypatch: pytes
     monkeypatch.setattr(connection, "vendor", "sqlite")
     with pytest.raises(composition.ProjectError, match="needs PostgreSQL"):
         composition.load(None)
+
+
+def test_a_policy_that_reconciles_needs_somebody_who_tells(db: str) -> None:
+    channels.register("pager", ChannelSpec(build=NullChannel))
+    register(Policy(name="paged", window=HOUR, channel=["inbox", "pager"], on_unknown="reconcile"))
+    register(Policy(name="mailed", window=HOUR, channel="sendgrid", on_unknown="reconcile"))
+    given = {"SENDGRID_API_KEY": SECRET, "FROM_EMAIL": "us@example.com"}
+    with override_settings(PGSUPERVISE=given):
+        found = composition.problems()
+    assert found == [
+        "policy 'paged': on_unknown is 'reconcile', but nobody tells what became of messages by 'pager': use 'resend' "
+        "or 'hold'",
+        "policy 'mailed': on_unknown is 'reconcile', but there is no key for SendGrid's Event Webhook: switch on its "
+        "signature, and set PGSUPERVISE['SENDGRID_WEBHOOK_KEYS'] to its verification key",
+    ]
+    with override_settings(PGSUPERVISE={**given, "SENDGRID_WEBHOOK_KEYS": Signer().key}):
+        assert len(composition.problems()) == 1
+
+
+def test_what_the_webhook_needs_is_checked_without_showing_a_key() -> None:
+    good, bad = Signer(), Signer().key[:-8]
+    faulty = {
+        "SENDGRID_WEBHOOK_KEYS": [good.key, bad],
+        "SENDGRID_WEBHOOK_FRESHNESS": 5,
+        "UNKNOWN_GRACE": "soon",
+        "INSTALLATION": "a\nb",
+    }
+    with override_settings(PGSUPERVISE=faulty):
+        found = settings.problems()
+    assert [fault.split(" ", 1)[1] for fault in found] == [
+        "has a fault in key 2 of 2: it is no public key: copy the verification key from SendGrid's settings again",
+        "is 5: it must be a number of seconds, from 60 to 172800 (two days)",
+        "is 'soon': it must be a number of seconds, from 1 to 259200 (three days)",
+        "is no name: it is 'a\\nb': remove the character '\\n', it is no text",
+    ]
+    with override_settings(PGSUPERVISE={"SENDGRID_WEBHOOK_KEYS": 5}):
+        (fault,) = settings.problems()
+        assert fault.endswith("is of type int: it must be a verification key, or a list of them")
+    with override_settings(PGSUPERVISE={"SENDGRID_WEBHOOK_KEYS": good.pem, "UNKNOWN_GRACE": 60}):
+        assert settings.problems() == []
+        assert settings.read().webhook_keys == [good.pem]
+        assert good.key not in repr(settings.read())
+        assert good.pem not in repr(settings.read())
+        assert composition.load(None).unknown_grace == timedelta(seconds=60)

@@ -14,6 +14,5 @@ PGSUPERVISE = {
     "SENDGRID_HOST": os.environ.get("TEST_SENDGRID_HOST", "http://127.0.0.1:9"),
     "SENDGRID_TIMEOUT": float(os.environ.get("TEST_SENDGRID_TIMEOUT", "2")),
     "SENDGRID_WEBHOOK_KEYS": NOBODYS_KEY,
-    "UNKNOWN_GRACE": float(os.environ.get("TEST_UNKNOWN_GRACE", "900")),
     "FROM_EMAIL": "Tests <tests@example.com>",
 }

@@ -177,6 +177,8 @@ DJANGO_SIDE = {
     ("django_app/admin/times.py", "timezone.now"),
     # The provider says until when to wait by its own clock; what is kept is a wait, bounded to seconds and minutes.
     ("django_app/channels/sendgrid_outcomes.py", "time.time"),
+    # How old a signed request is: it is refused or taken, and nothing is stored.
+    ("django_app/sendgrid_views.py", "timezone.now"),
     # Whether a worker that sleeps is to be woken for a task of soon: what is stored is the time that was given.
     ("django_app/times.py", "timezone.now"),
 }

@@ -41,7 +41,12 @@ def pool(channel: Scripted, *, safe: bool = False, may_send: Callable[[], bool] 
         tasks={},
         longest_send=timedelta(seconds=1),
         run_task=lambda task: pytest.fail("no task here"),
-        policies={"p": PolicySpec(rule=RULE), "held": PolicySpec(rule=RULE, on_unknown=OnUnknown.HOLD)},
+        policies={
+            "p": PolicySpec(rule=RULE),
+            "held": PolicySpec(rule=RULE, on_unknown=OnUnknown.HOLD),
+            "told": PolicySpec(rule=RULE, on_unknown=OnUnknown.RECONCILE),
+        },
+        unknown_grace=timedelta(minutes=7),
         render=lambda batch: [],
         channels={"mail": ChannelSpec(build=lambda: channel, resend_is_safe=safe)},
         close_connections=lambda: None,
@@ -77,6 +82,11 @@ def test_unknown_waits_before_it_goes_again_or_is_held_where_its_policy_says_so(
     with pool(Scripted(lambda one: Unknown("timeout"))) as senders:
         assert sent(senders, delivery())[0].delay == UNKNOWN_REST
         assert sent(senders, delivery(policy="held"))[0].state == DeliveryState.UNKNOWN
+        assert sent(senders, delivery(policy="no longer declared"))[0].delay == timedelta(0)
+        (result,) = sent(senders, delivery(policy="told"))
+        assert (result.state, result.delay) == (DeliveryState.UNKNOWN, timedelta(minutes=7))
+        (result,) = sent(senders, delivery(policy="told", attempt=MOST_ATTEMPTS))
+        assert (result.state, result.delay) == (DeliveryState.UNKNOWN, timedelta(0)), "tries come to an end"
     with pool(Scripted(lambda one: Unknown("timeout")), safe=True) as senders:
         assert sent(senders, delivery(policy="held"))[0].state == DeliveryState.RETRYING
 

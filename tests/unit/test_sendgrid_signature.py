@@ -1,6 +1,7 @@
 """Who has signed a request, and when."""
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +16,7 @@ BODY = b'[{"event": "delivered"}]\r\n'
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
 DAY = timedelta(days=1)
+Change = Callable[[bytes, str, str], tuple[bytes, str, str]]
 
 
 def shown(key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey) -> str:
@@ -48,11 +50,11 @@ def test_what_one_of_the_keys_has_signed_is_known_as_the_package_knows_it() -> N
         lambda body, signature, at: (body, base64.b64encode(b"\x30\x06\x02\x01\x00\x02\x01\x00").decode(), at),
     ],
 )
-def test_whatever_was_changed_is_not_signed(changed: object) -> None:
-    assert callable(changed)
+def test_whatever_was_changed_is_not_signed(changed: Change) -> None:
     signer = Signer()
     headers = signer.headers(BODY)
-    assert not is_signed(*changed(BODY, headers[SIGNATURE], headers[TIMESTAMP]), [public_key(signer.key)])
+    body, signature, timestamp = changed(BODY, headers[SIGNATURE], headers[TIMESTAMP])
+    assert not is_signed(body, signature, timestamp, [public_key(signer.key)])
 
 
 @pytest.mark.parametrize(
