@@ -39,8 +39,9 @@ class Settings:
     sendgrid_webhook_keys: str | Sequence[str] = field(default=(), repr=False)
     """The verification keys of SendGrid's signed Event Webhook: one, or several while they are exchanged."""
     sendgrid_webhook_freshness: float = 90_000.0
-    """Seconds that a signed request is good: SendGrid repeats one for up to 24 hours, and does not say whether it then
-    signs anew. What is told twice is known by its id, so little is gained by less.
+    """Seconds that a signed request is good: SendGrid repeats one for up to 24 hours ("Troubleshooting the Event
+    Webhook" on docs.sendgrid.com), and does not say whether it then signs anew. What is told twice is known by its id,
+    so little is gained by less.
     """
     unknown_grace: float = 900.0
     """Seconds in which a provider may tell of a message of unknown fate. Its events come within seconds; a request that

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from pgsupervise.django_app.models import Batch, Delivery, FinishedTask, Task
+from pgsupervise.django_app.models import FinishedTask, Task
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 pytestmark = pytest.mark.usefixtures("db")
@@ -18,15 +18,8 @@ def test_the_snippets_put_things_right() -> None:
         id=7, name="shop.tasks.send_invoice", args=[42], state="DEAD", bucket=0, finished_at=now, run_at=now, attempt=5
     )
     Task.objects.create(id=8, name="shop.tasks.send_invoice", args=[43])
-    recipient = {"policy": "comments", "recipient": "ada@example.com"}
-    batch = Batch.objects.create(
-        **recipient, state="SEALED", sealed_at=now, opened_at=now, closes_at=now, deliver_at=now, item_count=1
-    )
-    Delivery.objects.create(id=9, **recipient, batch=batch, channel="sendgrid", payload={}, state="UNKNOWN")
     (block,) = [block for block in re.findall(r"```python\n(.*?)```", README, re.S) if "FinishedTask" in block]
     exec(compile(block, "README.md", "exec"), {})  # noqa: S102 - the README's own lines are what is tested
     again = Task.objects.get(cancel_requested_at=None)
     assert Task.objects.exclude(cancel_requested_at=None).get().pk == 8
     assert (again.name, again.args, again.state, again.attempt) == ("shop.tasks.send_invoice", [42], "READY", 0)
-    delivery = Delivery.objects.get(pk=9)
-    assert delivery.state == "PENDING"
