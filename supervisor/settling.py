@@ -30,7 +30,7 @@ class Settling:
 
     def run_if_due(self, connection: Connection) -> None:
         """Serve each of the worker's buckets in which there is something to take note of or to settle."""
-        if time.monotonic() < self._look_at:
+        if time.monotonic() < self._look_at or not self._context.ownership.owned():
             return
         full = failed = False
         for bucket in provider_events.probe_provider(connection, self._context.id):

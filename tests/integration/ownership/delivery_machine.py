@@ -10,7 +10,7 @@ import psycopg
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from pgsupervise.partitions import batches, deliveries, events, reclaim
+from pgsupervise.partitions import batches, deliveries, events, provider_events, reclaim
 from pgsupervise.partitions.buckets import bucket_of
 from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.errors import LeaseLostError
@@ -51,6 +51,10 @@ ENDS = [
 
 ADD_EVENT = """
 INSERT INTO pgsupervise_event (bucket, policy, recipient, occurred_at) VALUES (%s, 'p', %s, %s) RETURNING id
+"""
+TELL = """
+INSERT INTO pgsupervise_providerevent (bucket, event_id, kind, delivery_id, attempt, address, occurred_at)
+VALUES (%s, %s, 'processed', %s, %s, 'ann', now())
 """
 DELIVERY_ROWS = "SELECT id, bucket, channel, state, claim_token, claimed_by, attempt FROM pgsupervise_delivery"
 # Conservation: what a batch says that it has, what it has, and how often it was frozen in a delivery.
@@ -103,6 +107,7 @@ class DeliveryMachine(LeaseMachine):
         self.renderings: list[Rendered] = []
         self.sendings: list[Sending] = []
         self.notified = 0
+        self.told = 0
         self.last_sending: dict[int, Sending] = {}
 
     def claimers(self) -> Collection[Process]:
@@ -277,6 +282,24 @@ class DeliveryMachine(LeaseMachine):
         for one in rendered + self.renderings[-1:]:
             self.seals(one, channel)
             self.postpones(one)
+
+    @has_sendings
+    @rule(chosen=some_sendings)
+    def the_provider_tells(self, chosen: list[Sending]) -> None:
+        """What it tells of an attempt comes at any time: before its end is written down, or when others have it."""
+        for one in chosen:
+            self.told += 1
+            delivery = one.delivery
+            self.keeper.execute(TELL, [delivery.bucket, f"e{self.told}", delivery.id, delivery.attempt])
+            self.ledger.messages[delivery.id].told.add(delivery.attempt)
+
+    @rule(caller=processes, bucket=buckets, fence=fences)
+    def takes_note_of_what_was_told(self, caller: Process, bucket: int, fence: Fence) -> None:
+        process, epoch = self.fenced(bucket, caller, fence)
+        _, proven = provider_events.take_note(
+            self.of(process), bucket=bucket, owner=process.id, epoch=epoch, limit=1000
+        )
+        assert {one.id: one.new_duplicates for one in proven} == self.ledger.take_note(process, bucket, epoch)
 
     @rule(process=processes)
     def releases_what_it_does_not_hold(self, process: Process) -> None:

@@ -27,6 +27,9 @@ class Message:
     token: int = 0
     claimer: Process | None = None
     attempt: int = 0
+    told: set[int] = field(default_factory=set)
+    """Attempts that the provider has told of, and of which nobody has taken note yet."""
+    proven: set[int] = field(default_factory=set)
 
     @property
     def bucket(self) -> int:
@@ -39,8 +42,17 @@ class Message:
         return self.id, self.bucket, self.channel, self.state.value, self.token, claimer, self.attempt
 
     def leave(self, state: DeliveryState) -> None:
-        """End the claim."""
-        self.state, self.claimer = state, None
+        """End the claim. What the provider has told is known better."""
+        self.state, self.claimer = DeliveryState.ACCEPTED if self.proven else state, None
+
+    def take_note(self) -> int:
+        """Hear what was told; return how many more attempts than before turn out to be duplicates."""
+        before = max(0, len(self.proven) - 1)
+        self.proven |= self.told
+        self.told.clear()
+        if self.state is not DeliveryState.SENDING:
+            self.state = DeliveryState.ACCEPTED
+        return len(self.proven) - 1 - before
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -142,8 +154,14 @@ class Ledger:
         lost = [message for message in self.sending() if message.claimer and not message.claimer.live]
         unknown = 0
         for message in lost:
-            again = resend or message.channel in safe
+            again = resend or message.channel in safe or bool(message.proven)
             message.leave(DeliveryState.PENDING if again else DeliveryState.UNKNOWN)
             message.token += 1
             unknown += not again
         return len(lost), unknown
+
+    def take_note(self, process: Process, bucket: int, epoch: int) -> dict[int, int]:
+        """Hear what was told of a bucket's messages; return the new duplicates of each."""
+        if not self.cluster.holds(process, bucket, epoch):
+            return {}
+        return {m.id: m.take_note() for m in self.messages.values() if m.bucket == bucket and m.told}

@@ -27,6 +27,7 @@ ZOMBIES = 3
 EMPTY = """
 DELETE FROM pgsupervise_task; DELETE FROM pgsupervise_finishedtask; DELETE FROM pgsupervise_worker;
 DELETE FROM pgsupervise_event; DELETE FROM pgsupervise_batch; DELETE FROM pgsupervise_delivery;
+DELETE FROM pgsupervise_providerevent;
 UPDATE pgsupervise_lease SET owner_id = NULL WHERE owner_id IS NOT NULL;
 """
 
