@@ -19,7 +19,7 @@ NO_STORAGE = "ALTER TABLE pgsupervise_providerevent RESET (fillfactor, autovacuu
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('pgsupervise', '0009_fan_out'),
+        ('pgsupervise', '0010_waiting_deliveries'),
     ]
 
     operations = [

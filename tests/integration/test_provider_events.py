@@ -51,7 +51,9 @@ class World:
         return number
 
     def claim(self) -> list[ClaimedDelivery]:
-        self.connection.execute("UPDATE pgsupervise_delivery SET not_before = now() WHERE state = 'PENDING'")
+        self.connection.execute(
+            "UPDATE pgsupervise_delivery SET state = 'PENDING', not_before = now() WHERE state = 'RETRYING'"
+        )
         claim = DeliveryClaim(BUCKET, self.epoch, ["mail"], 10)
         (claimed,) = deliveries.claim_deliveries(self.connection, self.owner, [claim])
         return claimed
@@ -127,11 +129,11 @@ def test_whatever_the_provider_tells_proves_that_it_has_taken_the_message(world:
     assert world.take_note() == []
 
 
-@pytest.mark.parametrize("state", ["PENDING", "REFUSED", "SKIPPED", "ACCEPTED"])
+@pytest.mark.parametrize("state", ["RETRYING", "WAITING", "REFUSED", "SKIPPED", "ACCEPTED"])
 def test_a_proof_stands_whatever_was_thought_of_the_attempt(world: World, state: DeliveryState) -> None:
     number = world.delivery()
     (claimed,) = world.claim()
-    world.finish(claimed, DeliveryState(state), delay=MINUTE)
+    world.finish(claimed, DeliveryState(state), delay=MINUTE, until=NOON)
     world.tell(number, "delivered", at=NOON)
     world.take_note()
     assert world.row(number) == "ACCEPTED"
@@ -146,7 +148,7 @@ def test_what_is_told_before_the_sender_has_written_its_outcome_decides_it(world
     world.tell(number, "processed")
     assert [one.was for one in world.take_note()] == ["SENDING"]
     assert world.row(number) == "SENDING", "its sender has it"
-    world.finish(claimed, state, delay=MINUTE)
+    world.finish(claimed, state, delay=MINUTE, until=NOON)
     assert world.row(number, "state, unknown_until, error, finished_at IS NULL") == ("ACCEPTED", None, "", False)
 
 
@@ -164,6 +166,11 @@ def test_what_is_told_and_not_yet_taken_note_of_goes_before_the_end_of_the_grace
     [
         (True, {}, ("ACCEPTED", False, True)),
         (False, {"resend_policies": ["reconciled"]}, ("PENDING", False, False)),
+        (
+            False,
+            {"resend_policies": ["reconciled"], "waits": reclaim.UnknownWaits(resend_after=MINUTE)},
+            ("RETRYING", False, False),
+        ),
         (False, {}, ("UNKNOWN", False, True)),
         (False, {"waits": reclaim.UnknownWaits(MINUTE, ["reconciled"], GRACE)}, ("UNKNOWN", True, True)),
     ],
@@ -256,7 +263,7 @@ def test_two_attempts_that_both_report_are_a_duplicate_that_is_counted_once(worl
 def test_an_attempt_that_the_provider_itself_accepted_counts_without_an_event(world: World) -> None:
     number = world.delivery()
     (claimed,) = world.claim()
-    world.finish(claimed, DeliveryState.PENDING)
+    world.finish(claimed, DeliveryState.RETRYING)
     (claimed,) = world.claim()
     world.finish(claimed, DeliveryState.ACCEPTED, provider_id="m2", error="")
     world.tell(number, "processed", attempt=2)

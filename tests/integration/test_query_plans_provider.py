@@ -60,7 +60,7 @@ INDEXES = {
         "pgsupervise_provider_delivery",
         "pgsupervise_delivery_pkey",
     },
-    "resolve_deliveries": {"pgsupervise_delivery_pkey"},
+    "resolve_deliveries": {"pgsupervise_delivery_pkey", "pgsupervise_provider_delivery"},
     "delete_provider_events": {"pgsupervise_provider_received", "pgsupervise_providerevent_pkey"},
 }
 
