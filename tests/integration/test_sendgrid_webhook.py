@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.core.handlers.wsgi import WSGIRequest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.db.backends.utils import CursorWrapper
 from django.test import Client, RequestFactory, override_settings
 
@@ -51,14 +51,14 @@ def args(attempt: int = 1) -> dict[str, str]:
 
 
 def rows() -> list[tuple[Any, ...]]:
-    return list(ProviderEvent.objects.order_by("id").values_list("bucket", "delivery_id", "attempt", "kind"))
+    return sorted(ProviderEvent.objects.values_list("bucket", "delivery_id", "attempt", "kind"))
 
 
 def test_signed_events_are_written_down_once_and_answered_without_a_word(heard: list[Told]) -> None:
     told = [event(args(), "processed"), event(args(2), "bounce", type="bounce", reason="no such user")]
     assert tell(SIGNER, told) == 204
     assert tell(NEXT, [*told, event(args(), "delivered")]) == 204, "the keys are being exchanged"
-    assert rows() == [(7, 41, 1, "processed"), (7, 41, 2, "bounce"), (7, 41, 1, "delivered")]
+    assert rows() == [(7, 41, 1, "delivered"), (7, 41, 1, "processed"), (7, 41, 2, "bounce")]
     assert [(one.kind, one.address, one.reason) for one in heard] == [("bounce", "ada@example.com", "no such user")]
 
 
@@ -185,3 +185,17 @@ def test_a_request_waits_for_no_worker(connect: Callable[[], psycopg.Connection]
         worker.execute("SELECT FROM pgsupervise_lease WHERE bucket = 7 FOR UPDATE")
         worker.execute("LOCK TABLE pgsupervise_delivery IN EXCLUSIVE MODE")
         assert tell(SIGNER, [event(args())]) == 204
+
+
+def test_a_database_that_is_away_is_no_server_error_even_where_requests_are_transactions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def away() -> None:
+        raise OperationalError("connection refused")
+
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    monkeypatch.setattr(connection, "connect", away)
+    body = json.dumps([event(args())]).encode()
+    answer = post(body, SIGNER.headers(body))
+    assert (answer.status_code, answer.content) == (503, b"")
