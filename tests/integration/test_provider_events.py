@@ -273,6 +273,18 @@ def test_an_attempt_that_the_provider_itself_accepted_counts_without_an_event(wo
     assert world.row(number, "state, provider_id, duplicates") == ("ACCEPTED", "m2", 1)
 
 
+def test_an_attempt_of_which_nobody_has_told_is_no_duplicate(world: World) -> None:
+    number = world.delivery()
+    (claimed,) = world.claim()
+    world.finish(claimed, DeliveryState.RETRYING)
+    (claimed,) = world.claim()
+    world.finish(claimed, DeliveryState.UNKNOWN)
+    for kind in ("processed", "delivered"):
+        world.tell(number, kind, attempt=1)
+        assert [each.new_duplicates for each in world.take_note()] == [0]
+    assert world.row(number, "state, attempt, duplicates") == ("ACCEPTED", 2, 0)
+
+
 def test_the_order_and_the_pieces_in_which_events_come_make_no_difference(world: World) -> None:
     rand = random.Random(7)
     told = [

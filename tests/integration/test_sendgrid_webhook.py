@@ -161,7 +161,7 @@ def test_events_that_cannot_be_written_down_are_to_be_told_again(heard: list[Tol
 
 def test_the_same_events_in_any_order_at_the_same_time_are_written_once() -> None:
     """Without one order for all, requests that wait for each other's rows would end in a deadlock."""
-    told = [event(args(), "processed") for _ in range(400)]
+    told = [event(args(), "processed", sg_event_id=f"{number:03}") for number in range(400)]
     statuses: list[int] = []
     barrier = threading.Barrier(6)
 
@@ -177,6 +177,13 @@ def test_the_same_events_in_any_order_at_the_same_time_are_written_once() -> Non
         thread.join()
     assert statuses == [204] * 6
     assert ProviderEvent.objects.count() == 400
+
+
+def test_events_are_written_in_one_order_whatever_the_order_in_which_they_are_told() -> None:
+    told = [event(args(), "processed", sg_event_id=f"{number:03}") for number in range(100)]
+    assert tell(SIGNER, told[60:] + told[:60]) == 204
+    written = ProviderEvent.objects.order_by("id").values_list("event_id", flat=True)
+    assert list(written) == [f"{number:03}" for number in range(100)]
 
 
 def test_a_request_waits_for_no_worker(connect: Callable[[], psycopg.Connection]) -> None:
