@@ -19,7 +19,7 @@ NO_STORAGE = "ALTER TABLE pgsupervise_providerevent RESET (fillfactor, autovacuu
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('pgsupervise', '0010_waiting_deliveries'),
+        ('pgsupervise', '0011_turns_of_tenants'),
     ]
 
     operations = [

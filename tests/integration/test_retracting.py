@@ -10,9 +10,10 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import connections, transaction
 
-from pgsupervise.django_app.models import Event
+from pgsupervise.django_app.models import Delivery, Event
 from pgsupervise.django_app.notifications import Notification, notify, notify_many
 from pgsupervise.django_app.policies import Policy, register
+from pgsupervise.django_app.resolving import Resolution, resolve
 from pgsupervise.django_app.retracting import Retraction, retract, retract_about
 from tests.integration.test_flushing import World
 from tests.integration.test_notification_rows import ADA, HOUR, NOON
@@ -76,6 +77,9 @@ def test_an_event_is_taken_back_before_and_after_it_is_folded_and_not_after_the_
         assert retract(stays) is SENT, "nobody knows what became of the try before"
     world.connection.execute("UPDATE pgsupervise_delivery SET attempt = 1")
     assert retract(stays) is SEALED, "it was refused at once"
+    world.connection.execute("UPDATE pgsupervise_delivery SET state = 'UNKNOWN'")
+    resolve([Delivery.objects.get().pk], Resolution.REFUSE, "ann")
+    assert retract(stays) is SENT, "a person has refused to send it again"
     assert state(stays)[0] == "FOLDED"
     assert retract(early) is RETRACTED
     assert retract(10**9) is retract(2**70) is UNKNOWN
