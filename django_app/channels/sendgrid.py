@@ -1,22 +1,24 @@
 """Mail by SendGrid's Mail Send API, one recipient a request."""
 
 import logging
-from email.utils import unquote
 from typing import Any
 from urllib.parse import urlsplit
 
 from python_http_client.exceptions import HTTPError
 from sendgrid import SendGridAPIClient
 
+from pgsupervise.django_app.addresses import split_address
 from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.supervisor.outcomes import Refused, SendOutcome
 
 from . import sendgrid_outcomes as outcomes
 from .keep_alive import KeptConnection
+from .mail_safety import header_fault, is_larger
 from .sendgrid_http import PromptClient, prompt_opener
 from .sendgrid_marks import custom_args
 
 LARGEST_MESSAGE = 30_000_000
+"""Bytes with headers and attachments (https://www.twilio.com/docs/sendgrid/api-reference/mail-send/limitations)."""
 
 
 class SendGridChannel:
@@ -62,13 +64,15 @@ class SendGridChannel:
 
     def send(self, delivery: ClaimedDelivery) -> SendOutcome:
         """Send one message and say what is known about it."""
+        if fault := header_fault(delivery.payload):
+            return Refused(fault)
         try:
             body = message(delivery, self._installation)
         except KeyError as missing:
             return Refused(f"the payload has no {missing}")
-        if sum(len(part["value"].encode()) for part in body["content"]) > LARGEST_MESSAGE:
+        if is_larger(body, LARGEST_MESSAGE):
             # SendGrid hangs up while a message of this size is being written, and its 413 is never seen.
-            return Refused(f"the message is larger than SendGrid's {LARGEST_MESSAGE // 1_000_000} MB")
+            return Refused(f"the request is larger than SendGrid's {LARGEST_MESSAGE // 1_000_000} MB")
         try:
             return outcomes.of_answer(self._api.send(body))
         except HTTPError as answer:
@@ -100,15 +104,14 @@ def message(delivery: ClaimedDelivery, installation: str) -> dict[str, Any]:
         "subject": payload["subject"],
         "content": content,
     }
-    if payload.get("headers"):
-        body["headers"] = payload["headers"]
+    if headers := payload.get("headers"):
+        body["headers"] = headers
+        if "List-Unsubscribe" in headers:
+            # It would add a header and a link of its own, and RFC 2369 (3.2) allows one header.
+            body["tracking_settings"] = {"subscription_tracking": {"enable": False}}
     return body
 
 
 def _address(text: str) -> dict[str, str]:
-    """Split "Name <a@b>" at its last bracket; `email.utils.parseaddr` makes "Smith, Bob <a@b>" a mail to "Smith"."""
-    name, bracket, email = text.strip().rpartition("<")
-    if not bracket:
-        return {"email": email}
-    address = {"email": email.removesuffix(">").strip()}
-    return address | ({"name": unquote(name.strip())} if name.strip() else {})
+    name, email = split_address(text)
+    return {"email": email} | ({"name": name} if name else {})

@@ -48,6 +48,7 @@ def test_the_request_is_what_sendgrids_description_asks_for(server: SendGridServ
             {"type": "text/html", "value": "<p>Three.</p>"},
         ],
         "headers": {"List-Unsubscribe": "<https://example.com/u/1>"},
+        "tracking_settings": {"subscription_tracking": {"enable": False}},
     }
     assert server.rejected == []
 
