@@ -1,4 +1,8 @@
-"""Filters of digests: `actors|summary`, `items|actors`, `items|objects` and `item.occurred_at|moment`."""
+"""What templates of digests can say.
+
+Filters: `actors|summary`, `items|actors`, `items|objects`, `item.occurred_at|moment`, and `item.data.body|clean_html`
+for what users have written in HTML. `{% inline_css %}...{% endinline_css %}` puts a style sheet into the elements.
+"""
 
 from datetime import datetime, tzinfo
 from functools import lru_cache
@@ -7,10 +11,12 @@ from django import template
 from django.utils import formats
 from django.utils.translation import get_language, pgettext
 
-from pgsupervise.django_app.rendering import names
+from pgsupervise.django_app.rendering import html, names
 
 register = template.Library()
 
+register.filter("clean_html", html.clean, is_safe=True)
+register.tag("inline_css", html.inline_css)
 register.filter("summary", names.summary)
 register.filter("actors", names.actors_of)
 register.filter("objects", names.objects_of)
