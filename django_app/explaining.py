@@ -19,6 +19,7 @@ REASONS = {
     Reason.OWN_ACTION: "the recipient did it itself, and the policy leaves that out",
     Reason.READ: "the recipient had read it before its batch was sealed",
     Reason.MUTED: "the recipient, or its tenant, has muted it",
+    Reason.SUPPRESSED: "its address is on the suppression list: see `pgsupervise suppressions`",
     Reason.BELOW_MINIMUM: "there were fewer events than the policy asks for",
     Reason.EMPTY: "nothing was left in the batch",
 }

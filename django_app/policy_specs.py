@@ -20,6 +20,7 @@ def spec_of(policy: Policy) -> PolicySpec:
         on_unknown=OnUnknown(host.on_unknown),
         is_bare=_is_bare(host),
         cap=host.cap,
+        required=host.required,
     )
 
 

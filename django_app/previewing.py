@@ -9,12 +9,16 @@ from django.db.models.functions import Cast, Length
 from pgsupervise.partitions import persons
 from pgsupervise.partitions.batches import MOST_BYTES_A_BATCH, deliveries_of
 from pgsupervise.partitions.buckets import bucket_of
-from pgsupervise.partitions.rows import DueBatch, Item, NewDelivery, Withheld
+from pgsupervise.partitions.connection import Connection
+from pgsupervise.partitions.rows import DueBatch, Item, NewDelivery, Rendering, Withheld
 from pgsupervise.partitions.states import BatchState, EventState
+from pgsupervise.partitions.suppressions import ask_for_suppressed
 from pgsupervise.supervisor.sealing import rendering_of
+from pgsupervise.supervisor.suppressing import keys_in, withholding
 
 from . import preferences_sealing
 from .bulk import write_connection
+from .composition import assemble
 from .models import Batch, Event
 from .policies import registered
 from .texts import one_line
@@ -58,7 +62,9 @@ def preview(batch: Batch) -> Preview:
     due = None
     try:
         due = _due(batch)
-        rendered = rendering_of(due, preferences_sealing.render, registered(batch.policy).minimum)
+        rendered = _unless_suppressed(
+            due, rendering_of(due, preferences_sealing.render, registered(batch.policy).minimum)
+        )
         withheld = str(rendered.reason) if isinstance(rendered, Withheld) else ""
         return Preview(batch, len(due.item_ids), deliveries_of(rendered), withheld=withheld)
     except Exception as error:  # whatever a template raises is what the preview is for
@@ -78,11 +84,23 @@ def _due(batch: Batch) -> DueBatch:
         raise ValueError(f"items of {size} characters, and a batch may have {MOST_BYTES_A_BATCH}")
     columns = ("id", "occurred_at", "policy", "actor", "object", "data")
     items = tuple(Item(*row) for row in rows.order_by("occurred_at", "id").values_list(*columns))
-    connection = write_connection(Event)
-    connection.ensure_connection()
     tenants = [batch.tenant] if batch.tenant else []
-    people = persons.ask_for_persons(connection.connection, batch.bucket, [batch.recipient], tenants)()
+    people = persons.ask_for_persons(_connection(), batch.bucket, [batch.recipient], tenants)()
     whose = (batch.recipient, batch.tenant, batch.key)
     times = (batch.opened_at, batch.closes_at, batch.deliver_at)
     ids = [item.id for item in items]
     return DueBatch(batch.pk, batch.bucket, batch.policy, *whose, *times, ids, items, people.get(batch.recipient))
+
+
+def _unless_suppressed(due: DueBatch, rendered: Rendering) -> Rendering:
+    project = assemble()
+    keys = keys_in(project, [(due, rendered)])
+    ((_, left),) = withholding(project, ask_for_suppressed(_connection(), keys)(), [(due, rendered)])
+    return left
+
+
+def _connection() -> Connection:
+    connection = write_connection(Event)
+    connection.ensure_connection()
+    raw: Connection = connection.connection
+    return raw

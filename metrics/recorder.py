@@ -115,6 +115,12 @@ def duplicates(policy: str, amount: int) -> None:
     made.child(made.duplicates, policy).inc(amount)
 
 
+def deliveries_refused(channel: str, amount: int) -> None:
+    """Count deliveries that were refused without a call: their addresses are none."""
+    made = current()
+    made.child(made.deliveries_finished, channel, "refused").inc(amount)
+
+
 def stale_writes(write: Write, amount: int = 1) -> None:
     """Count rows that were not written because they had another owner by then."""
     made = current()

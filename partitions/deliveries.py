@@ -15,6 +15,7 @@ from .round_trips import sent_together
 from .rows import ClaimedDelivery, Doubt
 from .statements import load
 from .states import DeliveryState
+from .suppressions import Key, ask_for_suppressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,13 @@ def promote_deliveries(connection: Connection, owner: UUID, bucket: int, epoch: 
     connection.execute(load("promote_retrying_deliveries"), parameters)
 
 
-def look_again(connection: Connection, bucket: int, claimed: Sequence[ClaimedDelivery]) -> list[Doubt]:
-    """Return what there is to know of claimed deliveries just before they are sent, in two round trips."""
+def look_again(
+    connection: Connection, bucket: int, claimed: Sequence[ClaimedDelivery], keys: Mapping[int, Key]
+) -> list[Doubt]:
+    """Return what there is to know of claimed deliveries just before they are sent, in two round trips.
+
+    `keys` says under which key the address of a delivery would be suppressed, by its id.
+    """
     ids = arrays.numbers(dict.fromkeys(delivery.batch_id for delivery in claimed))
     with sent_together(connection):
         clock = connection.execute(load("read_clock"))
@@ -88,11 +94,14 @@ def look_again(connection: Connection, bucket: int, claimed: Sequence[ClaimedDel
     tenants = list(dict.fromkeys(tenant for tenant, _, _ in batches.values() if tenant))
     with sent_together(connection):
         people = ask_for_persons(connection, bucket, recipients, tenants)
-    persons = people()
+        against = ask_for_suppressed(connection, keys.values())
+    persons, suppressed = people(), against()
     found = []
     for delivery in claimed:
         tenant, is_read, unread = batches.get(delivery.batch_id, ("", False, ()))
-        found.append(Doubt(delivery, tenant, persons.get(delivery.recipient), at, is_read, unread))
+        key = keys.get(delivery.id)
+        reasons = suppressed.get(key, ()) if key else ()
+        found.append(Doubt(delivery, tenant, persons.get(delivery.recipient), at, is_read, unread, reasons))
     return found
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from .states import Reason
+from .states import Reason, SuppressionReason
 
 
 class ClaimedTask(NamedTuple):
@@ -174,7 +174,9 @@ class ClaimedDelivery(NamedTuple):
     payload: dict[str, Any]
     attempt: int
     is_doubtful: bool = False
-    """Its recipient has wishes or quiet hours, or some of its items have been read: look again before it is sent."""
+    """Its recipient has wishes or quiet hours, its address is suppressed, or some of its items have been read: look
+    again before it is sent.
+    """
 
 
 class Doubt(NamedTuple):
@@ -189,6 +191,8 @@ class Doubt(NamedTuple):
     """All its items have been read."""
     policies: Sequence[str] = ()
     """Those of its items that have not: of the delivery's own policy, and of those that go into its digests."""
+    suppressed: Sequence[SuppressionReason] = ()
+    """Why its address is on the suppression list, the oldest reason first."""
 
 
 @dataclass(frozen=True, slots=True)

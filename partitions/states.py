@@ -36,6 +36,8 @@ class Reason(StrEnum):
     OWN_ACTION = "own action"
     READ = "read"
     MUTED = "muted"
+    SUPPRESSED = "suppressed"
+    """The address of every channel that was to take it is on the suppression list."""
     BELOW_MINIMUM = "below minimum"
     EMPTY = "empty"
 
@@ -64,6 +66,18 @@ class DeliveryState(StrEnum):
     REFUSED = "REFUSED"
     UNKNOWN = "UNKNOWN"
     SKIPPED = "SKIPPED"
+
+
+class SuppressionReason(StrEnum):
+    """Why an address gets nothing any more. UNSUBSCRIBE leaves alone what is required, like a mute."""
+
+    BOUNCE = "bounce"
+    DROP = "drop"
+    """The provider will not write to it: it has bounced there before, or is no address."""
+    SPAM = "spam"
+    UNSUBSCRIBE = "unsubscribe"
+    """By a link or a list of the provider's; our own links are preferences."""
+    BY_HAND = "by hand"
 
 
 class WorkerState(StrEnum):

@@ -26,6 +26,7 @@ COMMANDS = {
     "policies": "pgsupervise.django_app.policies_command",
     "preview": "pgsupervise.django_app.preview_command",
     "replay": "pgsupervise.django_app.replay.command",
+    "suppressions": "pgsupervise.django_app.suppressions_command",
 }
 """Commands of the Django side: module with an attribute of the command's name."""
 

@@ -53,7 +53,8 @@ class ChannelSpec:
     payload has the items' ids in any case. `resend_is_safe`: sending the same delivery twice shows the recipient one
     message. `needs_call`: without one a delivery is accepted by the seal itself, and only what was sealed before the
     channel was declared so is sent. `tells_later`: its provider's events say what it has taken, so that a policy may
-    reconcile by them.
+    reconcile by them. `address_kind`: what it sends to are addresses of this kind, "email": they are checked at the seal
+    and looked up in the suppression list. A channel without one sends to anything.
     """
 
     build: Callable[[], Channel]
@@ -61,6 +62,7 @@ class ChannelSpec:
     resend_is_safe: bool = False
     needs_call: bool = True
     tells_later: bool = False
+    address_kind: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,8 @@ class PolicySpec:
     recipient of whom something is stored; None where all have the same. `reads_data`: its window depends on the events'
     data. `minimum`: a batch of fewer items is sealed without a message. `leaves_out_own`: what a recipient did itself
     is not told to it. `on_unknown` decides about messages of unknown fate. `is_bare`: its digests are made of their
-    items' ids alone. `cap`: how many digests a recipient gets at most; the others wait.
+    items' ids alone. `cap`: how many digests a recipient gets at most; the others wait. `required`: who has
+    unsubscribed gets them all the same.
     """
 
     rule: WindowRule
@@ -83,6 +86,7 @@ class PolicySpec:
     on_unknown: OnUnknown = OnUnknown.RESEND
     is_bare: bool = False
     cap: Cap | None = None
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

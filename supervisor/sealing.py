@@ -20,6 +20,7 @@ from pgsupervise.partitions.states import Reason
 
 from .project import Project
 from .senders import storable
+from .suppressing import without_suppressed
 from .waiting import Rendered, with_waits
 from .yielding import yielding
 
@@ -51,6 +52,7 @@ class Sealing:
     def seal(self, due: Sequence[Due], clock: datetime) -> None:
         """Seal what is due at `clock`; what cannot be rendered waits with its error and stops nobody else's digest."""
         rendered, failed = self._render(due)
+        rendered = without_suppressed(self._project, self._connection, rendered)
         rendered = with_waits(self._project, self._connection, self._tenure.bucket, clock, rendered)
         try:
             self._write(rendered)

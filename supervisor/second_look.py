@@ -19,6 +19,7 @@ from pgsupervise.partitions.states import DeliveryState, Reason
 
 from .project import Project
 from .senders import storable
+from .suppressing import keys_of, refused_unsent, suppressed
 from .waiting import allowed_at, most_of
 
 logger = logging.getLogger(__name__)
@@ -30,14 +31,17 @@ def not_now(
 ) -> list[SentDelivery]:
     """Return those of the claimed deliveries that are not to be sent now.
 
-    SKIPPED is what is no longer wished, with its reason; WAITING what is too early by the quiet hours and the cap, as
-    they are now. Reads nothing where none is doubtful and no policy has a cap.
+    SKIPPED is what is no longer wished, REFUSED what can go to no such address, each with its reason; WAITING what is
+    too early by the quiet hours and the cap, as they are now. Reads nothing where none is doubtful and no policy has a
+    cap.
     """
+    refused = refused_unsent(claimed)
+    gone = {sent.delivery.id for sent in refused}
     caps = {name: spec.cap for name, spec in project.policies.items() if spec.cap is not None}
-    doubtful = [delivery for delivery in claimed if delivery.is_doubtful or delivery.policy in caps]
+    doubtful = [one for one in claimed if (one.is_doubtful or one.policy in caps) and one.id not in gone]
     if not doubtful:
-        return []
-    doubts = deliveries.look_again(connection, bucket, doubtful)
+        return refused
+    doubts = deliveries.look_again(connection, bucket, doubtful, keys_of(project, doubtful))
     past: Past = {}
     if capped := [delivery for delivery in doubtful if delivery.policy in caps]:
         before = deliveries.digests_before(connection, bucket, capped, most_of(project, caps.values()))
@@ -47,12 +51,14 @@ def not_now(
     for doubt in doubts:
         if reason := _objection(project, doubt):
             found.append(SentDelivery(doubt.delivery, DeliveryState.SKIPPED, error=storable(reason), burnt=False))
+        elif ended := suppressed(project, doubt):
+            found.append(ended)
         elif (until := _allowed_at(project, caps, past, doubt)) > doubt.at:
             found.append(SentDelivery(doubt.delivery, DeliveryState.WAITING, until=until, burnt=False))
     skipped = Counter(sent.delivery.channel for sent in found if sent.state is DeliveryState.SKIPPED)
     for channel, amount in skipped.items():
         recorder.deliveries_skipped(channel, amount)
-    return found
+    return [*refused, *found]
 
 
 def _allowed_at(project: Project, caps: Mapping[str, Cap], past: Past, doubt: Doubt) -> datetime:

@@ -12,6 +12,8 @@ from .inbox import InboxChannel
 from .null import NullChannel
 
 SENDGRID = "sendgrid"
+MAIL_ADDRESS = "email"
+"""The kind of address that mail goes to."""
 MAX_NAME = 50
 
 
@@ -31,7 +33,7 @@ def _build_sendgrid() -> Channel:
 _registry: dict[str, ChannelSpec] = {
     "inbox": ChannelSpec(build=InboxChannel, resend_is_safe=True),
     "null": ChannelSpec(build=NullChannel, takes=frozenset(), resend_is_safe=True, needs_call=False),
-    SENDGRID: ChannelSpec(build=_build_sendgrid, tells_later=True),
+    SENDGRID: ChannelSpec(build=_build_sendgrid, tells_later=True, address_kind=MAIL_ADDRESS),
 }
 
 
@@ -46,6 +48,11 @@ def register(name: str, spec: ChannelSpec) -> None:
 def takes(name: str) -> AbstractSet[Part]:
     """Return what a channel wants of a digest; everything where there is no such channel."""
     return _registry[name].takes if name in _registry else EVERYTHING
+
+
+def is_mail(name: str) -> bool:
+    """Return whether a channel sends to e-mail addresses."""
+    return name in _registry and _registry[name].address_kind == MAIL_ADDRESS
 
 
 def known() -> Mapping[str, ChannelSpec]:

@@ -5,6 +5,7 @@ from .inbox import InboxMessage
 from .notification import Batch, Clock, Delivery, Event
 from .preference import Preference, Recipient, TenantPreference
 from .provider import ProviderEvent
+from .suppression import Suppression
 from .task import FinishedTask, Task
 from .worker import Lease, Worker
 
@@ -22,6 +23,7 @@ __all__ = [
     "ProviderEvent",
     "Recipient",
     "Subscription",
+    "Suppression",
     "Task",
     "TenantPreference",
     "Worker",

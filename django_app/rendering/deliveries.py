@@ -1,16 +1,19 @@
 """What a batch becomes: a message for each channel, or an error that is told on the batch."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 
-from pgsupervise.django_app.channels import takes
+from pgsupervise.django_app.channels import is_mail, takes
 from pgsupervise.django_app.policies import registered
 from pgsupervise.partitions.rows import DueBatch, NewDelivery
 from pgsupervise.supervisor.project import EVERYTHING, Part
 
 from .failures import raising_exceptions_only, reconnected
+from .links import NO_LINKS, Links, links_of
+from .mail import as_mail
 from .message import message_of
 from .templates import forget_templates
 
@@ -20,8 +23,9 @@ def render(batch: DueBatch, channels: Sequence[str] | None = None) -> list[NewDe
 
     A payload is JSON that PostgreSQL can hold: items (their number) and item_ids; and where the channel takes anything
     of a digest to, from, of subject, text and html (where there is a template for it) what it takes, and headers where
-    the policy is threaded. Raises PolicyError, TemplateDoesNotExist, RenderError, or whatever a template or the
-    policy's `address` raises, but nothing that is no Exception.
+    the policy is threaded. By mail it has the headers to unsubscribe too, and where no mail can go to its address it
+    says why. Raises PolicyError, TemplateDoesNotExist, RenderError, or whatever a template or the policy's `address`
+    raises, but nothing that is no Exception.
     """
     try:
         with raising_exceptions_only():
@@ -42,11 +46,14 @@ def _render(batch: DueBatch, channels: Sequence[str] | None) -> list[NewDelivery
     bare: dict[str, Any] = {"items": len(batch.item_ids), "item_ids": list(batch.item_ids)}
     wanted = {name: takes(name) for name in (policy.channels if channels is None else channels)}
     parts: frozenset[Part] = frozenset().union(*wanted.values())
+    links = links_of(policy, batch) if any(map(is_mail, wanted)) else NO_LINKS
     # Once for all of them: what one channel does not take is left out of its payload.
-    message = message_of(policy, batch, parts) if parts else {}
-    return [
-        NewDelivery(name, bare | {word: value for word, value in message.items() if word not in EVERYTHING - taken})
-        if taken
-        else NewDelivery(name, bare)
-        for name, taken in wanted.items()
-    ]
+    message = message_of(policy, batch, parts, links) if parts else {}
+    return [NewDelivery(name, bare | _for_channel(name, taken, message, links)) for name, taken in wanted.items()]
+
+
+def _for_channel(name: str, taken: AbstractSet[Part], message: dict[str, Any], links: Links) -> dict[str, Any]:
+    if not taken:
+        return {}
+    given = {word: value for word, value in message.items() if word not in EVERYTHING - taken}
+    return as_mail(given, links) if is_mail(name) else given

@@ -1,32 +1,33 @@
 """One batch's message: its address, its parts and its headers."""
 
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import Any
 
+from pgsupervise.django_app.addresses import AddressError, checked_sender
 from pgsupervise.django_app.policies import Policy
 from pgsupervise.django_app.settings import read
-from pgsupervise.django_app.texts import check_text
+from pgsupervise.django_app.texts import one_line, shorten
 from pgsupervise.partitions.rows import DueBatch
 from pgsupervise.supervisor.project import Part
 
 from .bounds import storable
 from .context import context_of
+from .links import NO_LINKS, Links
 from .readers import read_by
 from .templates import rendered
 from .threads import thread_headers
 
-MAX_ADDRESS = 320
 
-
-def message_of(policy: Policy, batch: DueBatch, parts: AbstractSet[Part]) -> dict[str, Any]:
+def message_of(policy: Policy, batch: DueBatch, parts: AbstractSet[Part], links: Links = NO_LINKS) -> dict[str, Any]:
     """Return what is sent of a batch: to, from, the parts, and headers where the policy's digests are threads.
 
     It is rendered for its recipient: in the recipient's language and time zone.
     """
-    sender = storable(str(read().from_email))
+    sender = _sender(str(read().from_email))
     message: dict[str, Any] = {"to": _address(policy, batch.recipient), "from": sender}
     with read_by(batch.person):
-        context = context_of(batch, policy.retain) | {"threaded": policy.threaded}
+        context = context_of(batch, policy.retain) | {"threaded": policy.threaded} | links.as_context()
         for part in (part for part in Part if part in parts):
             text = rendered(policy, part, context)
             if text is not None:
@@ -37,6 +38,16 @@ def message_of(policy: Policy, batch: DueBatch, parts: AbstractSet[Part]) -> dic
 
 
 def _address(policy: Policy, recipient: str) -> str:
-    address = policy.address(recipient) if policy.address else recipient
-    check_text(address, f"policy {policy.name!r}: the address of {recipient!r}", MAX_ADDRESS, required=True)
-    return address
+    """Return what the policy says: an empty one, or one to which no mail can go, keeps nothing but the mail."""
+    given: object = policy.address(recipient) if policy.address else recipient
+    if not isinstance(given, str):
+        raise TypeError(f"policy {policy.name!r}: the address of {recipient!r} is {shorten(given)}: it must be a str")
+    return storable(given)
+
+
+@lru_cache(16)
+def _sender(given: str) -> str:
+    try:
+        return checked_sender(given)
+    except AddressError:  # nothing starts with it, but a preview may be asked for
+        return one_line(storable(given))

@@ -55,4 +55,8 @@ RETURNING d.id, d.bucket, d.claim_token, d.batch_id, d.policy, d.recipient, d.ch
         SELECT FROM pgsupervise_event e
         WHERE e.bucket = %(bucket)s AND e.batch_id = d.batch_id AND e.read_at IS NOT NULL
         OFFSET 0
+    ) OR EXISTS (
+        SELECT FROM pgsupervise_suppression s
+        WHERE s.address = lower((d.payload ->> 'to') COLLATE "C")
+        OFFSET 0
     ) AS is_doubtful

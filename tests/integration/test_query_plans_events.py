@@ -141,6 +141,7 @@ INDEXES = {
         "pgsupervise_preference_one",
         "pgsupervise_recipient_one",
         "pgsupervise_event_read",
+        "pgsupervise_suppression_one",
     },
     "promote_waiting_deliveries": {"pgsupervise_delivery_asleep", "pgsupervise_delivery_pkey"},
     "promote_retrying_deliveries": {"pgsupervise_delivery_asleep", "pgsupervise_delivery_pkey"},

@@ -12,7 +12,12 @@ from tests.integration.test_query_plans_events import LARGE, RECIPIENT, VALUES
 
 filled = events.filled
 
-WISHES = {"pgsupervise_recipient", "pgsupervise_preference", "pgsupervise_tenantpreference"}
+WISHES = {
+    "pgsupervise_recipient",
+    "pgsupervise_preference",
+    "pgsupervise_tenantpreference",
+    "pgsupervise_suppression",
+}
 OF_WISHES = {"pgsupervise_recipient_one", "pgsupervise_preference_one", "pgsupervise_tenantpreference_one"}
 FILL = """
 INSERT INTO pgsupervise_preference (bucket, recipient, tenant, policy, updated_at)
@@ -22,9 +27,11 @@ INSERT INTO pgsupervise_recipient (bucket, recipient, updated_at) SELECT DISTINC
 ON CONFLICT DO NOTHING;
 INSERT INTO pgsupervise_tenantpreference (tenant, updated_at) SELECT 't' || i, now() FROM generate_series(1, 3000) i
 ON CONFLICT DO NOTHING;
+INSERT INTO pgsupervise_suppression (address, reason) SELECT DISTINCT recipient, 'bounce' FROM whom
+ON CONFLICT DO NOTHING;
 UPDATE pgsupervise_event SET read_at = now() WHERE state = 'FOLDED' AND batch_id %% 10 = 3
 """
-STATISTICS = "ANALYZE pgsupervise_recipient, pgsupervise_preference, pgsupervise_tenantpreference, pgsupervise_event"
+STATISTICS = f"ANALYZE {', '.join(sorted(WISHES))}, pgsupervise_event"
 INDEXES = {
     "due_batches": {"pgsupervise_batch_due", "pgsupervise_event_batch"} | OF_WISHES,
     "claim_deliveries": {
@@ -35,7 +42,9 @@ INDEXES = {
         "pgsupervise_preference_one",
         "pgsupervise_recipient_one",
         "pgsupervise_event_read",
+        "pgsupervise_suppression_one",
     },
+    "suppressions": {"pgsupervise_suppression_one"},
     "look_again": {"pgsupervise_batch_pkey", "pgsupervise_event_batch"},
     "past_digests": {"pgsupervise_delivery_recip"},
     "digests_before": {"pgsupervise_delivery_recip"},
@@ -58,6 +67,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "not_before": arrays.times_or_null([None] * 200),
     },
     "past_digests": {"policies": arrays.texts(["p"]), "recipients": arrays.texts([RECIPIENT])},
+    "suppressions": {"kinds": arrays.texts(["email"] * 2), "addresses": arrays.texts([RECIPIENT, "x@example.com"])},
     "digests_before": {
         "policies": arrays.texts(["p"]),
         "recipients": arrays.texts([RECIPIENT]),

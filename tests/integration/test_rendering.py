@@ -170,10 +170,13 @@ def test_a_recipient_is_turned_into_an_address() -> None:
     assert payload(batch(item(1), policy="mail", recipient="ann"))["to"] == "ann@example.com"
 
 
-def test_an_address_that_is_none_is_refused() -> None:
-    register(Policy(name="mail", window=timedelta(1), address=lambda recipient: ""))
-    with pytest.raises(ValueError, match="policy 'mail': the address of 'ann' is empty"):
-        render(batch(item(1), policy="mail", recipient="ann"))
+def test_an_address_that_is_none_keeps_the_mail_alone_from_being_sent() -> None:
+    both = ["inbox", "sendgrid"]
+    register(Policy(name="mail", window=timedelta(1), channel=both, address=lambda recipient: ""))
+    inbox, mail = (delivery.payload for delivery in render(batch(item(1), policy="mail", recipient="ann")))
+    assert mail["undeliverable"] == "address is empty: give at least one character"
+    assert "undeliverable" not in inbox
+    assert inbox["text"] == mail["text"]
 
 
 def test_a_batch_without_items_is_no_message() -> None:

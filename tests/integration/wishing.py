@@ -38,6 +38,7 @@ def project_of(minimums: dict[str, int], hosts: dict[str, str]) -> Project:
                 rule=known.rule(),
                 is_bare=not any(map(channels.takes, known.channels)),
                 cap=known.cap,
+                required=known.required,
                 leaves_out_own=known.leaves_out_own,
                 minimum=minimums.get(name, 0),
                 host=hosts.get(name, ""),
