@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's name
 from django.db import connections, router
 
 
@@ -24,3 +24,13 @@ def check_database_is_postgresql(app_configs: Sequence[Any] | None, **kwargs: An
             id="pgsupervise.E001",
         )
     ]
+
+
+@register()
+def check_mail_can_be_unsubscribed_from(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn of mail without a link to unsubscribe."""
+    from pgsupervise.django_app.policies import registry
+    from pgsupervise.django_app.unsubscribe_checks import lost_links
+
+    lost = lost_links(registry.values())
+    return [Warning(lost, id="pgsupervise.W001")] if lost else []

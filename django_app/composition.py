@@ -1,6 +1,7 @@
 """The composition root: everything of the project that the processes use. The command line calls it by dotted name."""
 
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -20,6 +21,7 @@ from pgsupervise.supervisor.project import PolicySpec, Project
 
 from .texts import one_line
 
+logger = logging.getLogger(__name__)
 DEFAULT_SEND_SECONDS = 10.0
 DJANGO_PLACEHOLDER = "webmaster@localhost"
 
@@ -88,6 +90,7 @@ def problems() -> list[str]:
     from .policy_problems import host_problems
     from .rendering import template_problems
     from .unknown_problems import unknown_problems
+    from .unsubscribe_checks import lost_links
 
     found = [*_check_problems(), *settings.problems()]
     found.extend(host_problems(policies.registry))
@@ -100,6 +103,8 @@ def problems() -> list[str]:
         found.extend(template_problems(policy))
     found.extend(_sendgrid_problems())
     found.extend(unknown_problems())
+    if lost := lost_links(policies.registry.values()):
+        logger.warning(lost)
     found.extend(readiness.database_problems(conninfo()))
     let_go()
     return found

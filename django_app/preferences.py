@@ -150,6 +150,13 @@ def _in_order(person: Person, policy: str, category: str, tenant: str) -> Iterat
                 yield stored[level]
 
 
+def store_wish(recipient: str, *, policy: str = "", category: str = "", tenant: str = "", muted: bool | None) -> None:
+    """Store whether a recipient has muted something, also a policy or a category that this code does not know."""
+    key = {"recipient": recipient, "tenant": tenant, "policy": policy, "category": category}
+    given = {"muted": muted}
+    _upsert(Preference(bucket=bucket_of(recipient), **key, **given), ("bucket", *key), given)
+
+
 def _checked_wish(policy: str, category: str, tenant: str, muted: Any, channels: Any, window: Any) -> dict[str, Any]:
     checks.check_level(policy, category, tenant)
     given: dict[str, Any] = {}

@@ -72,11 +72,11 @@ def rows() -> Iterator[Row]:
     """Return the rows from the general to the most specific one."""
     policies = sorted(registry.values(), key=lambda policy: policy.name)
     yield Row(gettext("Everything"), policies)
-    yield from (Row(_words(policy.name), [policy], policy=policy.name) for policy in policies if not policy.category)
+    yield from (Row(words(policy.name), [policy], policy=policy.name) for policy in policies if not policy.category)
     for category in sorted({policy.category for policy in policies} - {""}):
         own = [policy for policy in policies if policy.category == category]
-        yield Row(_words(category), own, category=category)
-        yield from (Row(_words(policy.name), [policy], policy=policy.name) for policy in own)
+        yield Row(words(category), own, category=category)
+        yield from (Row(words(policy.name), [policy], policy=policy.name) for policy in own)
 
 
 class PreferencesForm(forms.Form):
@@ -183,7 +183,8 @@ def _value(text: str) -> Any:
     return None if text == DEFAULT else json.loads(text)
 
 
-def _words(name: str) -> str:
+def words(name: str) -> str:
+    """Return the name of a policy or a category as people write it."""
     words = " ".join(name.replace("_", " ").replace("-", " ").split()) or name
     return words[:1].upper() + words[1:]
 

@@ -1,6 +1,7 @@
 """The preferences page: a logged-in user's own, or that of whoever was sent a signed link."""
 
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.signing import BadSignature, SignatureExpired
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -37,6 +38,7 @@ def own(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@login_not_required
 @never_cache
 @xframe_options_deny
 @csrf_protect
@@ -52,11 +54,11 @@ def signed(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _page(request: HttpRequest, recipient: str) -> HttpResponse:
-    with translation.override(_language(recipient)):
+    with translation.override(language_for(recipient)):
         return _form(request, recipient)
 
 
-def _language(recipient: str) -> str:
+def language_for(recipient: str) -> str:
     """Return the language that the recipient's digests have, where it has said one; else the one that is active."""
     own = Recipient.objects.filter(bucket=bucket_of(recipient), recipient=recipient).values_list("locale", flat=True)
     return language_of(own.first() or "") or get_language() or settings.LANGUAGE_CODE

@@ -9,13 +9,13 @@ import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from email.utils import parseaddr
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from .addresses import AddressError, checked_address
 from .texts import check_text, shorten
 
 KEY_VARIABLE = "SENDGRID_API_KEY"
@@ -49,6 +49,10 @@ class Settings:
     """
     installation: str = ""
     """Tells installations apart that share an account at SendGrid and a SECRET_KEY."""
+    base_url: str = ""
+    """Where the project's URLs are reached, for the links in mail; without it there are none."""
+    unsubscribe_mailto: str = ""
+    """An address beside the link, for mail programs that unsubscribe by mail."""
 
     @property
     def webhook_keys(self) -> Sequence[str]:
@@ -119,8 +123,32 @@ def _from_fault(value: object) -> str | None:
         check_text(value, "it", 320)
     except (TypeError, ValueError) as error:
         return f"is no address: {error}"
-    if value and "@" not in parseaddr(str(value))[1]:
-        return f"is {shorten(value)}: it must be an address such as 'Example <hello@example.com>'"
+    try:
+        if value:
+            checked_address(value)
+    except AddressError as error:
+        return f"is {shorten(value)}: it must be an address such as 'Example <hello@example.com>' ({error})"
+    return None
+
+
+def _base_fault(value: object) -> str | None:
+    cure = "it must be a URL such as https://shop.example, by https, as RFC 8058 demands"
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or set(value) & set(' <>,"'):
+        return f"is {shorten(value)}: {cure}"
+    try:
+        url = urlsplit(value)
+        is_good = url.scheme == "https" and bool(url.hostname) and not (url.query or url.fragment)
+    except ValueError:
+        is_good = False
+    return None if is_good or not value else f"is {shorten(value)}: {cure}"
+
+
+def _mailto_fault(value: object) -> str | None:
+    try:
+        if value != "" and checked_address(value) != value:
+            return f"is {shorten(value)}: it must be a bare address in lower case, such as unsubscribe@shop.example"
+    except AddressError as error:
+        return f"is no address: {error}"
     return None
 
 
@@ -186,4 +214,6 @@ _CHECKS: dict[str, Callable[[object], str | None]] = {
     "SENDGRID_WEBHOOK_FRESHNESS": _freshness_fault,
     "UNKNOWN_GRACE": _grace_fault,
     "INSTALLATION": _installation_fault,
+    "BASE_URL": _base_fault,
+    "UNSUBSCRIBE_MAILTO": _mailto_fault,
 }

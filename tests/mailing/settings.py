@@ -15,4 +15,5 @@ PGSUPERVISE = {
     "SENDGRID_TIMEOUT": float(os.environ.get("TEST_SENDGRID_TIMEOUT", "2")),
     "SENDGRID_WEBHOOK_KEYS": NOBODYS_KEY,
     "FROM_EMAIL": "Tests <tests@example.com>",
+    "BASE_URL": "https://shop.example",
 }
