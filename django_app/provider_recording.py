@@ -15,9 +15,10 @@ from pgsupervise.partitions.statements import load
 from .bulk import write_connection
 from .models import ProviderEvent as Row
 from .provider_events import AGAINST_THE_ADDRESS, ProviderEvent
+from .suppressions import suppress_from_events
 
 Listener = Callable[[CursorWrapper, Sequence[ProviderEvent]], object]
-_listeners: list[Listener] = []
+_listeners: list[Listener] = [suppress_from_events]
 
 
 def listen(listener: Listener) -> Listener:

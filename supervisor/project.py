@@ -53,8 +53,8 @@ class ChannelSpec:
     payload has the items' ids in any case. `resend_is_safe`: sending the same delivery twice shows the recipient one
     message. `needs_call`: without one a delivery is accepted by the seal itself, and only what was sealed before the
     channel was declared so is sent. `tells_later`: its provider's events say what it has taken, so that a policy may
-    reconcile by them. `address_kind`: what it sends to are addresses of this kind, "email": they are checked at the seal
-    and looked up in the suppression list. A channel without one sends to anything.
+    reconcile by them. `address_kind`: what it sends to are addresses of this kind, "email": they are checked at the
+    seal and looked up in the suppression list. A channel without one sends to anything.
     """
 
     build: Callable[[], Channel]

@@ -19,6 +19,7 @@ from pgsupervise.django_app.channels.sendgrid_marks import custom_args
 from pgsupervise.django_app.installation import installation_ids
 from pgsupervise.django_app.models import ProviderEvent
 from pgsupervise.django_app.provider_events import ProviderEvent as Told
+from pgsupervise.django_app.suppressions import suppressions_of
 from tests.sendgrid_sending import delivery
 from tests.sendgrid_webhook import PATH, SIGNATURE, TIMESTAMP, Signer, event, post, tell
 
@@ -60,6 +61,16 @@ def test_signed_events_are_written_down_once_and_answered_without_a_word(heard: 
     assert tell(NEXT, [*told, event(args(), "delivered")]) == 204, "the keys are being exchanged"
     assert rows() == [(7, 41, 1, "delivered"), (7, 41, 1, "processed"), (7, 41, 2, "bounce")]
     assert [(one.kind, one.address, one.reason) for one in heard] == [("bounce", "ada@example.com", "no such user")]
+
+
+def test_an_address_that_a_signed_event_is_against_is_suppressed_with_it() -> None:
+    assert (
+        tell(SIGNER, [event(args(), "bounce", type="bounce", reason="no such user"), event(args(2), "delivered")])
+        == 204
+    )
+    assert [(one.address, one.reason, one.note) for one in suppressions_of("Ada@Example.com")] == [
+        ("ada@example.com", "bounce", "no such user")
+    ]
 
 
 def test_an_event_of_another_installation_of_the_same_account_leaves_no_trace(heard: list[Told]) -> None:
