@@ -115,7 +115,7 @@ def test_all_parts_of_a_message_count(mail: SendGridChannel, monkeypatch: pytest
 
 def test_the_arguments_that_come_back_with_events_are_far_below_their_limit() -> None:
     largest = 2**63 - 1
-    body = sendgrid.message(delivery(attempt=largest)._replace(id=largest))
+    body = sendgrid.message(delivery(attempt=largest)._replace(id=largest), "the-tests")
     (personalization,) = body["personalizations"]
     assert len(json.dumps(personalization["custom_args"])) < 10_000
     assert "asm" not in body, "SendGrid's groups are not used"
