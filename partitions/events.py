@@ -84,7 +84,7 @@ def probe_notifications(
         "sealed_times": arrays.times(mark.sealed[0] for mark in places),
         "sealed_ids": arrays.numbers(mark.sealed[1] for mark in places),
         "safe_ids": arrays.numbers(mark.safe for mark in places),
-        "unsafe_ids": arrays.numbers(mark.unsafe for mark in places),
+        "unsafe_ids": arrays.numbers(mark.any_unsafe for mark in places),
     }
     with sent_together(connection):
         rows = connection.execute(load("probe_notifications"), parameters)

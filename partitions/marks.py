@@ -24,6 +24,7 @@ class Turns:
     sealed: str = ""
     safe: str = ""
     unsafe: str = ""
+    grouped: str = ""
     taken: int = 0
     """How many deliveries went beside the front of the last claim for channels that must not send twice."""
 
@@ -39,6 +40,13 @@ class Marks:
     safe: int = 0
     """The last delivery claimed for channels that may send twice, and for the others."""
     unsafe: int = 0
+    grouped: int = 0
+    """The same for channels that may not, and that send many by one call."""
     turns: Turns = field(default_factory=Turns)
     left: set[str] = field(default_factory=set)
     """Recipients who are neither folded nor sealed: a caller's open transaction holds rows of theirs."""
+
+    @property
+    def any_unsafe(self) -> int:
+        """Behind which there may be deliveries for either kind of channels that may not send twice."""
+        return min(self.unsafe or self.grouped, self.grouped or self.unsafe)

@@ -3,11 +3,13 @@
 A commit takes longer than a call on many a disk, so what belongs to several buckets shares one.
 """
 
+import math
 import queue
 import time
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 from pgsupervise.metrics import recorder
@@ -16,6 +18,7 @@ from pgsupervise.partitions.connection import is_lost, is_passing
 from pgsupervise.partitions.deliveries import DeliveryClaim
 from pgsupervise.partitions.rows import ClaimedDelivery
 
+from .claim_kinds import Kind, kinds_of
 from .context import WorkerContext
 from .link import Link
 from .mark_book import MarkBook
@@ -23,7 +26,6 @@ from .second_look import not_now
 from .senders import Job, JobDone, Senders
 from .turns import Turns
 
-SAFE_CHUNK = 200
 GROUP = 8
 """So many buckets' deliveries are claimed together."""
 WRITE_SECONDS = 0.02
@@ -62,7 +64,8 @@ class Dispatcher:
         self._in_flight: Counter[int] = Counter()
         self._answers: dict[tuple[int, int], list[JobDone]] = defaultdict(list)
         self._answered_at = 0.0
-        self._unsafe_in_hand = 0
+        self._unsafe_in_hand = Fraction(0)
+        """In calls: of messages that go many by one, each is a part of one."""
         self.held: set[int] = set()
         """The deliveries that are claimed and not yet written down."""
         self.last_sent = -1
@@ -125,50 +128,42 @@ class Dispatcher:
 
     def _claim(self, wanted: Sequence[Wanted]) -> None:
         safe, unsafe = self.open_channels()
-        budget = max(0, self._senders.reach() - self._unsafe_in_hand)
-        share = -(-budget // max(1, sum(one.unsafe or one.ripe for one in wanted)))
-        claims = self._fronts(wanted, safe, unsafe, share)
-        full: list[tuple[DeliveryClaim, list[ClaimedDelivery]]] = []
-        for claim, claimed in zip(claims, self._claimed(claims), strict=True):
+        budget = max(Fraction(0), self._senders.reach() - self._unsafe_in_hand)
+        share = math.ceil(budget / max(1, sum(one.unsafe or one.ripe for one in wanted)))
+        fronts = self._fronts(wanted, kinds_of(self._channels, safe, unsafe, share))
+        full: list[tuple[Kind, DeliveryClaim, list[ClaimedDelivery]]] = []
+        for (kind, claim), claimed in zip(fronts, self._claimed([claim for _, claim in fronts]), strict=True):
             if claimed:
                 self.claimed += len(claimed)
-                marks = self._marks.of(claim.bucket, claim.epoch)
-                if claim.channels is safe:
-                    marks.safe = claimed[-1].id
-                else:
-                    marks.unsafe = claimed[-1].id
+                setattr(self._marks.of(claim.bucket, claim.epoch), kind.which, claimed[-1].id)
                 self._hand_out(claim, self._still_wanted(claim, claimed))
             if len(claimed) == claim.limit:
-                full.append((claim, claimed))
-        self._claim_beside(full, safe, share)
+                full.append((kind, claim, claimed))
+        self._claim_beside(full)
 
-    def _fronts(self, wanted: Sequence[Wanted], safe: list[str], unsafe: list[str], share: int) -> list[DeliveryClaim]:
+    def _fronts(self, wanted: Sequence[Wanted], kinds: Sequence[Kind]) -> list[tuple[Kind, DeliveryClaim]]:
         """Return the claims of what comes next in each bucket, whoever's it is."""
-        claims: list[DeliveryClaim] = []
+        claims: list[tuple[Kind, DeliveryClaim]] = []
         for bucket, epoch, any_safe, any_unsafe, ripe in wanted:
             marks = self._marks.of(bucket, epoch)
             if ripe:
-                marks.safe = marks.unsafe = 0  # those that have waited are below
-            if (any_safe or ripe) and safe:
-                claims.append(DeliveryClaim(bucket, epoch, safe, SAFE_CHUNK, marks.safe, ripe))
-            if (any_unsafe or ripe) and unsafe and share:
-                front = max(1, share - marks.turns.taken)
-                claims.append(DeliveryClaim(bucket, epoch, unsafe, front, marks.unsafe, ripe))
+                marks.safe = marks.unsafe = marks.grouped = 0  # those that have waited are below
+            for kind in kinds:
+                if ripe or (any_safe if kind.which == "safe" else any_unsafe):
+                    beside = marks.turns.taken if kind.which == "unsafe" else 0
+                    limit, after = max(1, kind.limit - beside), getattr(marks, kind.which)
+                    claims.append((kind, DeliveryClaim(bucket, epoch, kind.channels, limit, after, ripe)))
         return claims
 
-    def _claim_beside(
-        self, full: Sequence[tuple[DeliveryClaim, list[ClaimedDelivery]]], safe: list[str], share: int
-    ) -> None:
+    def _claim_beside(self, full: Sequence[tuple[Kind, DeliveryClaim, list[ClaimedDelivery]]]) -> None:
         """Claim for the tenants that these claims have left out."""
-        for claim, claimed in full:
+        for kind, claim, claimed in full:
             turns = self._marks.of(claim.bucket, claim.epoch).turns
-            is_safe = claim.channels is safe
-            last = turns.safe if is_safe else turns.unsafe
-            claims, last = self._turns.after(claim, claimed, last, most=-(-(claim.limit if is_safe else share) // 2))
-            if is_safe:
-                turns.safe = last
-            else:
-                turns.unsafe, turns.taken = last, len(claims)
+            last = getattr(turns, kind.which)
+            claims, last = self._turns.after(claim, claimed, last, most=-(-kind.limit // 2))
+            setattr(turns, kind.which, last)
+            if kind.which == "unsafe":
+                turns.taken = len(claims)
             if found := [delivery for one in self._claimed(claims) for delivery in one]:
                 self.claimed += len(found)
                 self._hand_out(claim, self._still_wanted(claim, found))
@@ -207,8 +202,9 @@ class Dispatcher:
     def _hand_out(self, claim: DeliveryClaim, claimed: Iterable[ClaimedDelivery]) -> None:
         by_thread: dict[int, list[ClaimedDelivery]] = defaultdict(list)
         for delivery in claimed:
-            # A recipient's deliveries stay on one thread, in order.
-            by_thread[zlib.crc32(delivery.recipient.encode()) % self._senders.count].append(delivery)
+            # A recipient's deliveries stay on one thread, in order; what goes by one call stays together.
+            whose = "" if self._channels[delivery.channel].together > 1 else delivery.recipient
+            by_thread[zlib.crc32(whose.encode()) % self._senders.count].append(delivery)
         self.last_sent = claim.bucket
         for chosen in by_thread.values():
             self._submit(Job(claim.bucket, claim.epoch, chosen))
@@ -222,8 +218,9 @@ class Dispatcher:
         self._unsafe_in_hand += self._unsafe(job)
         self._senders.submit(job)
 
-    def _unsafe(self, job: Job) -> int:
-        return sum(not self._channels[delivery.channel].resend_is_safe for delivery in job.deliveries)
+    def _unsafe(self, job: Job) -> Fraction:
+        specs = (self._channels[delivery.channel] for delivery in job.deliveries)
+        return sum((Fraction(1, spec.together) for spec in specs if not spec.resend_is_safe), Fraction(0))
 
     def rest(self, until: float) -> None:
         """Wait for answers that are to be written down, until then (time.monotonic) or until the worker drains."""

@@ -1,11 +1,11 @@
 """What the composition root hands to the processes: the only way in which a worker reaches the project's own code."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pgsupervise.partitions.caps import Cap
 from pgsupervise.partitions.rows import ClaimedDelivery, ClaimedTask, Doubt, DueBatch, Person, Rendering
@@ -19,6 +19,27 @@ class Channel(Protocol):
 
     def send(self, delivery: ClaimedDelivery) -> SendOutcome:
         """Send one message and say what is known about it. An exception counts as `Unknown`."""
+        ...
+
+
+class GroupChannel(Channel, Protocol):
+    """A channel that can send several messages by one call; its spec says how many as `together`."""
+
+    def send_together(self, deliveries: Sequence[ClaimedDelivery]) -> Sequence[SendOutcome | None]:
+        """Send messages, no two of one recipient, and say what is known about each, in their order.
+
+        None for one that was not taken together with others by a fault that may be theirs: it is sent by itself then.
+        An exception counts as `Unknown` for all of them.
+        """
+        ...
+
+
+@runtime_checkable
+class RestingChannel(Protocol):
+    """A channel that keeps something open between messages."""
+
+    def rest(self) -> None:
+        """Close what is open: there has been no message for a while, or there will be none any more."""
         ...
 
 
@@ -54,7 +75,9 @@ class ChannelSpec:
     message. `needs_call`: without one a delivery is accepted by the seal itself, and only what was sealed before the
     channel was declared so is sent. `tells_later`: its provider's events say what it has taken, so that a policy may
     reconcile by them. `address_kind`: what it sends to are addresses of this kind, "email": they are checked at the
-    seal and looked up in the suppression list. A channel without one sends to anything.
+    seal and looked up in the suppression list. A channel without one sends to anything. `together`: so many messages at
+    most go by one call of `send_together`, which the channel has where this is more than one; where a worker is killed
+    all of them are of unknown fate.
     """
 
     build: Callable[[], Channel]
@@ -63,6 +86,7 @@ class ChannelSpec:
     needs_call: bool = True
     tells_later: bool = False
     address_kind: str = ""
+    together: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

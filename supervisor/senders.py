@@ -5,8 +5,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 from pgsupervise.metrics import recorder
 from pgsupervise.metrics.instruments import SendEnd
@@ -15,15 +17,19 @@ from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.partitions.states import DeliveryState
 
+from .grouping import next_group, whom
 from .outcomes import Accepted, NotSent, Paused, Refused, SendOutcome, Unknown
-from .project import Channel, OnUnknown, Project
+from .project import Channel, GroupChannel, OnUnknown, Project, RestingChannel
 
 logger = logging.getLogger(__name__)
 MOST_ATTEMPTS = 12
 """With SEND_RETRY that is about an hour and a half; then the delivery is refused with the last reason."""
 UNKNOWN_REST = timedelta(seconds=30)
 """A message of unknown fate is not sent again before this: the provider may still be at work on it, and tell so."""
+IDLE_SECONDS = 10.0
 REACH_SECONDS, MOST_IN_REACH = 0.05, 200
+Call = Callable[[Channel], Sequence[SendOutcome | None]]
+"""Sends one message, or several at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class Senders:
 
     def send_here(self, job: Job) -> Sequence[SentDelivery]:
         """Send a job in the calling thread, and return what became of each delivery."""
-        return self._send_all(job, {})
+        return list(self._send_all(job.deliveries, {}).values())
 
     def stop(self) -> None:
         """Let the threads end after what was submitted, and wait for them."""
@@ -92,46 +98,122 @@ class Senders:
 
     def _run(self) -> None:
         channels: dict[str, Channel] = {}
-        while (job := self._jobs.get()) is not None:
-            self.results.put(JobDone(job, self._send_all(job, channels)))
+        while (job := self._next_job(channels)) is not None:
+            jobs = [job, *self._more_for(job)]
+            sent = self._send_all([delivery for one in jobs for delivery in one.deliveries], channels)
+            for one in jobs:
+                self.results.put(JobDone(one, [sent[delivery.id] for delivery in one.deliveries]))
+        _rest(channels)
         self._project.close_connections()
 
-    def _send_all(self, job: Job, channels: dict[str, Channel]) -> list[SentDelivery]:
-        sent: list[SentDelivery] = []
+    def _next_job(self, channels: Mapping[str, Channel]) -> Job | None:
+        """Wait for a job; without one for a while the channels close what they keep open."""
+        try:
+            return self._jobs.get(timeout=IDLE_SECONDS if channels else None)
+        except queue.Empty:
+            _rest(channels)
+            return self._jobs.get()
+
+    def _more_for(self, job: Job) -> list[Job]:
+        """Take what else waits, where it may go by the same calls: one request for several buckets' messages."""
+        most = max((self._together(delivery) for delivery in job.deliveries), default=1)
+        amount, more = len(job.deliveries), list[Job]()
+        while amount < most:
+            try:
+                found = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if found is None:
+                self._jobs.put(None)  # a word to end, which is for the next look
+                break
+            more.append(found)
+            amount += len(found.deliveries)
+            if any(self._together(delivery) == 1 for delivery in found.deliveries):
+                break  # what takes a call for each message is for the other threads, too
+        return more
+
+    def _send_all(self, deliveries: Sequence[ClaimedDelivery], channels: dict[str, Channel]) -> dict[int, SentDelivery]:
+        sent: dict[int, SentDelivery] = {}
         held_back: set[tuple[str, str]] = set()
-        for delivery in job.deliveries:
-            whom = (delivery.recipient, delivery.channel)
-            if whom in held_back or not self._may_send() or delivery.channel not in self.open_channels():
-                result = SentDelivery(delivery, DeliveryState.PENDING, error="not begun", burnt=False)
-            else:
-                result = self._send(delivery, channels)
-            if result.state in (DeliveryState.PENDING, DeliveryState.RETRYING):
-                held_back.add(whom)  # the recipient's later ones stay behind this one
-            sent.append(result)
+        waiting = deliveries
+        while waiting:
+            group, waiting = next_group(waiting, self._together)
+            for result in self._send_group(group, held_back, channels):
+                if result.state in (DeliveryState.PENDING, DeliveryState.RETRYING):
+                    held_back.add(whom(result.delivery))  # the recipient's later ones stay behind this one
+                sent[result.delivery.id] = result
         return sent
 
+    def _together(self, delivery: ClaimedDelivery) -> int:
+        return self._project.channels[delivery.channel].together
+
+    def _send_group(
+        self, group: Sequence[ClaimedDelivery], held_back: AbstractSet[tuple[str, str]], channels: dict[str, Channel]
+    ) -> list[SentDelivery]:
+        ready = [delivery for delivery in group if whom(delivery) not in held_back and self._may_begin(delivery)]
+        sent = self._send_together(ready, channels) if len(ready) > 1 else {}
+        for delivery in ready:
+            # What goes alone is asked about anew: meanwhile the worker may have begun to drain, or the channel to rest.
+            if delivery.id not in sent and self._may_begin(delivery):
+                sent[delivery.id] = self._send(delivery, channels)
+        return [sent.get(delivery.id) or _not_begun(delivery) for delivery in group]
+
+    def _may_begin(self, delivery: ClaimedDelivery) -> bool:
+        return self._may_send() and delivery.channel in self.open_channels()
+
     def _send(self, delivery: ClaimedDelivery, channels: dict[str, Channel]) -> SentDelivery:
-        began = time.perf_counter()
-        outcome: SendOutcome
+        def call(channel: Channel) -> Sequence[SendOutcome | None]:
+            return [channel.send(delivery)]
+
+        return self._called([delivery], channels, call)[delivery.id]
+
+    def _send_together(
+        self, deliveries: Sequence[ClaimedDelivery], channels: dict[str, Channel]
+    ) -> dict[int, SentDelivery]:
+        """Send by one call; what is not in the answer is to be sent by itself."""
+
+        def call(channel: Channel) -> Sequence[SendOutcome | None]:
+            return cast(GroupChannel, channel).send_together(deliveries)
+
+        return self._called(deliveries, channels, call)
+
+    def _called(
+        self, deliveries: Sequence[ClaimedDelivery], channels: dict[str, Channel], call: Call
+    ) -> dict[int, SentDelivery]:
+        name, began = deliveries[0].channel, time.perf_counter()
+        outcomes: Sequence[SendOutcome | None]
         try:
-            if delivery.channel not in channels:
-                channels[delivery.channel] = self._project.channels[delivery.channel].build()
-            outcome = channels[delivery.channel].send(delivery)
-            if type(outcome) not in _LABELS:
-                raise TypeError(f"the channel returned {outcome!r}, which is no outcome")
+            if name not in channels:
+                channels[name] = self._project.channels[name].build()
+            outcomes = call(channels[name])
+            if not _are_outcomes(outcomes, len(deliveries)):
+                raise TypeError(f"the channel returned {outcomes!r:.200}: there must be an outcome for each message")
         except BaseException as error:  # a channel's own fault, even SystemExit: nobody can tell what went out
-            logger.exception("channel failed", extra={"fields": {"channel": delivery.channel, "delivery": delivery.id}})
-            outcome = Unknown(f"{type(error).__name__} in the channel")
+            fields = {"channel": name, "delivery": deliveries[0].id, "messages": len(deliveries)}
+            logger.exception("channel failed", extra={"fields": fields})
+            outcomes = [Unknown(f"{type(error).__name__} in the channel")] * len(deliveries)
         seconds = time.perf_counter() - began
         self._call_seconds = max(1e-4, self._call_seconds + (seconds - self._call_seconds) / 16)
-        recorder.delivery_finished(delivery.channel, _label(outcome), seconds)
-        if isinstance(outcome, Paused):
-            self._pause(delivery.channel, outcome)
-        elif not isinstance(outcome, Accepted):
-            fields = {"channel": delivery.channel, "delivery": delivery.id, "attempt": delivery.attempt}
-            fields |= {"outcome": _label(outcome), "reason": storable(outcome.reason)}
-            logger.warning("delivery not accepted", extra={"fields": fields})
-        return self._judge(delivery, outcome)
+        known = [(delivery, outcome) for delivery, outcome in zip(deliveries, outcomes, strict=True) if outcome]
+        if len(known) < len(deliveries):
+            fields = {"channel": name, "messages": len(deliveries) - len(known)}
+            logger.warning("refused together: sent one by one", extra={"fields": fields})
+        self._take_note(known, seconds)
+        return {delivery.id: self._judge(delivery, outcome) for delivery, outcome in known}
+
+    def _take_note(self, known: Sequence[tuple[ClaimedDelivery, SendOutcome]], seconds: float) -> None:
+        told: set[SendOutcome] = set()
+        for delivery, outcome in known:
+            recorder.delivery_finished(delivery.channel, _label(outcome), seconds)
+            if isinstance(outcome, Accepted) or outcome in told:
+                continue  # of a call's many messages that have fared alike one line is enough
+            told.add(outcome)
+            if isinstance(outcome, Paused):
+                self._pause(delivery.channel, outcome)
+            else:
+                fields = {"channel": delivery.channel, "delivery": delivery.id, "attempt": delivery.attempt}
+                fields |= {"outcome": _label(outcome), "reason": storable(outcome.reason)}
+                logger.warning("delivery not accepted", extra={"fields": fields})
 
     def _pause(self, channel: str, outcome: Paused) -> None:
         self._paused_until[channel] = time.monotonic() + outcome.retry_after.total_seconds()
@@ -164,6 +246,19 @@ class Senders:
                 return SentDelivery(delivery, DeliveryState.UNKNOWN, error=storable(reason))
 
 
+def _rest(channels: Mapping[str, Channel]) -> None:
+    for name, channel in channels.items():
+        if isinstance(channel, RestingChannel):
+            try:
+                channel.rest()
+            except Exception:
+                logger.exception("channel cannot rest", extra={"fields": {"channel": name}})
+
+
+def _not_begun(delivery: ClaimedDelivery) -> SentDelivery:
+    return SentDelivery(delivery, DeliveryState.PENDING, error="not begun", burnt=False)
+
+
 def _again(delivery: ClaimedDelivery, reason: str, delay: timedelta) -> SentDelivery:
     if delivery.attempt >= MOST_ATTEMPTS:
         return SentDelivery(
@@ -192,6 +287,12 @@ _LABELS: Mapping[type[SendOutcome], SendEnd] = {
     Paused: "paused",
     Unknown: "unknown",
 }
+
+
+def _are_outcomes(answer: object, amount: int) -> bool:
+    if not isinstance(answer, list | tuple) or len(answer) != amount:
+        return False
+    return all(type(one) in _LABELS or (one is None and amount > 1) for one in answer)
 
 
 def _label(outcome: SendOutcome) -> SendEnd:

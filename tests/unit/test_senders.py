@@ -1,5 +1,6 @@
 """The sender pool with channels that behave in every way."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -12,7 +13,7 @@ from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.partitions.states import DeliveryState
 from pgsupervise.partitions.windows import WindowRule
 from pgsupervise.supervisor.outcomes import Accepted, NotSent, Paused, Refused, SendOutcome, Unknown
-from pgsupervise.supervisor.project import ChannelSpec, OnUnknown, PolicySpec, Project
+from pgsupervise.supervisor.project import Channel, ChannelSpec, OnUnknown, PolicySpec, Project
 from pgsupervise.supervisor.senders import MOST_ATTEMPTS, MOST_IN_REACH, UNKNOWN_REST, Job, Senders
 
 RULE = WindowRule(window=timedelta(hours=1))
@@ -35,7 +36,14 @@ def delivery(number: int = 1, *, attempt: int = 1, recipient: str = "ada", polic
 
 
 @contextmanager
-def pool(channel: Scripted, *, safe: bool = False, may_send: Callable[[], bool] = lambda: True) -> Iterator[Senders]:
+def pool(
+    channel: Channel,
+    *,
+    safe: bool = False,
+    may_send: Callable[[], bool] = lambda: True,
+    together: int = 1,
+    threads: int = 2,
+) -> Iterator[Senders]:
     project = Project(
         conninfo={},
         tasks={},
@@ -48,10 +56,10 @@ def pool(channel: Scripted, *, safe: bool = False, may_send: Callable[[], bool] 
         },
         unknown_grace=timedelta(minutes=7),
         render=lambda batch: [],
-        channels={"mail": ChannelSpec(build=lambda: channel, resend_is_safe=safe)},
+        channels={"mail": ChannelSpec(build=lambda: channel, resend_is_safe=safe, together=together)},
         close_connections=lambda: None,
     )
-    senders = Senders(project, 2, may_send)
+    senders = Senders(project, threads, may_send)
     yield senders
     senders.stop()
 
@@ -157,3 +165,27 @@ def test_what_postgresql_cannot_store_is_taken_out_of_a_channels_words() -> None
         (result,) = sent(senders, delivery())
     assert result.error.startswith("bad ?x")
     assert len(result.error) == 1000
+
+
+class Resting(Scripted):
+    """Keeps something open, and says when it has closed it; closing may fail."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda one: Accepted())
+        self.rested = threading.Semaphore(0)
+
+    def rest(self) -> None:
+        self.rested.release()
+        raise OSError("closed already")
+
+
+def test_a_channel_rests_when_there_is_nothing_to_send_and_goes_on_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pgsupervise.supervisor.senders.IDLE_SECONDS", 0.01)
+    channel = Resting()
+    with pool(channel, threads=1) as senders:
+        sent(senders, delivery(1))
+        assert channel.rested.acquire(timeout=30), "it is idle"
+        assert sent(senders, delivery(2))[0].state == DeliveryState.ACCEPTED
+        while channel.rested.acquire(blocking=False):
+            pass
+    assert channel.rested.acquire(timeout=30), "the worker ends"
