@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pgsupervise.partitions.buckets import bucket_of
+from pgsupervise.partitions.standbys import NOT_NEEDED
 from pgsupervise.partitions.states import BatchState, DeliveryState, EventState, Reason
 
 from .explaining_provider import Step, events_of, told_of, why_unknown
@@ -32,6 +33,7 @@ SENDING = {
     DeliveryState.REFUSED: "refused by the channel for good",
     DeliveryState.UNKNOWN: "of unknown fate: nobody can tell whether the channel took it",
     DeliveryState.SKIPPED: "left out, for what the recipient did or wished after the seal",
+    DeliveryState.STANDBY: "in reserve, if the channels before it refuse",
 }
 
 LATER = (DeliveryState.WAITING, DeliveryState.RETRYING)
@@ -170,7 +172,7 @@ def _sealed(batch: Batch, deliveries: Sequence[Delivery], told: Told) -> Iterato
             why_unknown(delivery): delivery.state == DeliveryState.UNKNOWN,
             f"not before {delivery.not_before.isoformat(' ')}": delivery.state in LATER,
         }
-        what = SENDING[DeliveryState(delivery.state)]
+        what = SENDING[DeliveryState(delivery.state)] if delivery.error != NOT_NEEDED else "left out"
         at = delivery.finished_at or delivery.claimed_at
         why = ", ".join(words for words, is_so in known.items() if is_so)
         yield Step(at, f"message {delivery.pk} by {delivery.channel}: {what}", why)

@@ -63,11 +63,13 @@ class Policy:
     `leaves_out_own`: a recipient is not told what it did itself (where actor and recipient are the same text).
 
     `template`: the folder of subject.txt, body.txt and body.html. `address` turns a recipient into the channel's
-    address; without it they are the same. `on_unknown`: a message that may or may not have gone out is sent again
-    ("resend"), held for a person to decide ("hold"), or reconciled with what the provider tells later ("reconcile").
-    `channel`: its name, or those of several, among which recipients and tenants choose. A `required` policy cannot be
-    muted. `cap`: how often a recipient gets a digest at most. `retain`: how many items are shown, all where it is None.
-    `threaded`: a mail program shows the digests of one recipient, tenant and key as one conversation.
+    address, or is a dict of such functions by channel; without it they are the same. `on_unknown`: a message that may
+    or may not have gone out is sent again ("resend"), held for a person to decide ("hold"), or reconciled with what the
+    provider tells later ("reconcile"). `channel`: its name, or those of several, among which recipients and tenants
+    choose. `fallback`: the channels in reserve, in order: the next one gets the digest when all before it have refused.
+    A `required` policy cannot be muted. `cap`: how often a recipient gets a digest at most. `retain`: how many items
+    are shown, all where it is None. `threaded`: a mail program shows the digests of one recipient, tenant and key as
+    one conversation.
     """
 
     name: str
@@ -82,8 +84,9 @@ class Policy:
     category: str = ""
     leaves_out_own: bool = False
     channel: str | Sequence[str] = CHANNEL
+    fallback: str | Sequence[str] = ()
     template: str = TEMPLATE
-    address: Callable[[str], str] | None = None
+    address: Callable[[str], str] | Mapping[str, Callable[[str], str]] | None = None
     on_unknown: OnUnknown = "resend"
     required: bool = False
     cap: Cap | None = None
@@ -94,6 +97,16 @@ class Policy:
     def channels(self) -> tuple[str, ...]:
         """The names of the channels, in the order of the declaration."""
         return (self.channel,) if isinstance(self.channel, str) else tuple(self.channel)
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """The names of the channels in reserve, in the order in which they take over."""
+        return (self.fallback,) if isinstance(self.fallback, str) else tuple(self.fallback)
+
+    @property
+    def every_channel(self) -> tuple[str, ...]:
+        """The names of all channels that may get a digest."""
+        return *self.channels, *self.fallbacks
 
     @property
     def host(self) -> "Policy":

@@ -1,5 +1,6 @@
 """What is wrong with a policy: everything at once, each with its cure."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, get_args
 
@@ -12,8 +13,6 @@ from .texts import check_text, shorten
 from .windows import length_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from .policies import Policy
 
 MAX_NAME = 100
@@ -29,6 +28,7 @@ def problems_of(policy: "Policy") -> list[str]:
     found = [
         *_text_problems(policy.name, "name", MAX_NAME),
         *_channel_problems(policy.channel),
+        *_fallback_problems(policy),
         *_cap_problems(policy.cap),
         *_retain_problems(policy.retain),
         *_text_problems(policy.template, "template", 200),
@@ -38,10 +38,7 @@ def problems_of(policy: "Policy") -> list[str]:
         *_switch_problems(policy),
         *(_window_problems(policy) if policy.digest is None else _guest_problems(policy)),
     ]
-    address: object = policy.address
-    if address is not None and not callable(address):
-        found.append(f"address is {shorten(address)}: it must be a function of the recipient, or None")
-    return found
+    return [*found, *_address_problems(policy.address)]
 
 
 def host_problems(policies: "Mapping[str, Policy]") -> list[str]:
@@ -116,6 +113,7 @@ def _given(policy: "Policy") -> list[str]:
         "quiet": None,
         "minimum": 1,
         "channel": CHANNEL,
+        "fallback": (),
         "template": TEMPLATE,
         "address": None,
         "on_unknown": "resend",
@@ -134,6 +132,28 @@ def _channel_problems(channel: object) -> list[str]:
     if not isinstance(channel, list | tuple) or not channel or len({*map(str, channel)}) < len(channel):
         return [f"channel is {shorten(channel)}: it must be a channel's name, or a list of different ones"]
     return [problem for name in channel for problem in _text_problems(name, "channel", MAX_CHANNEL)]
+
+
+def _address_problems(address: object) -> list[str]:
+    functions = address.values() if isinstance(address, Mapping) else [address]
+    if address is None or all(map(callable, functions)):
+        return []
+    return [f"address is {shorten(address)}: it must be a function of the recipient, or a dict of such by channel"]
+
+
+def _fallback_problems(policy: "Policy") -> list[str]:
+    fallback: object = policy.fallback
+    if fallback == () or fallback == []:
+        return []
+    if isinstance(fallback, str):
+        fallback = [fallback]
+    if not isinstance(fallback, list | tuple) or len({*map(str, fallback)}) < len(fallback):
+        return [f"fallback is {shorten(fallback)}: it must be a channel's name, or a list of different ones"]
+    found = [problem for name in fallback for problem in _text_problems(name, "fallback", MAX_CHANNEL)]
+    chosen = [policy.channel] if isinstance(policy.channel, str) else policy.channel
+    if isinstance(chosen, list | tuple) and (both := [name for name in fallback if name in chosen]):
+        found.append(f"fallback has {shorten(both)}, which channel has too: leave it out of one of them")
+    return found
 
 
 def _cap_problems(cap: object) -> list[str]:

@@ -27,4 +27,4 @@ def spec_of(policy: Policy) -> PolicySpec:
 def _is_bare(policy: Policy) -> bool:
     """Return whether nobody reads its items; where it takes other policies' events, they say which ones are muted."""
     is_host = any(guest.digest == policy.name for guest in registry.values())
-    return not is_host and not any(map(channels.takes, policy.channels))
+    return not is_host and not any(map(channels.takes, policy.every_channel))

@@ -56,7 +56,8 @@ def _show(shown: "Preview", *, html: bool) -> None:
         click.echo(f"nothing would be sent: {shown.withheld}")
     for message in shown.messages:
         channel, payload = message.channel, message.payload
-        click.echo(f"by {channel}{' to ' + str(payload['to']) if 'to' in payload else ''}")
+        to = f" to {payload['to']}" if "to" in payload else ""
+        click.echo(f"by {channel}{to}{', if the channels before it refuse' if message.is_standby else ''}")
         for part in ("subject", "text", *(["html"] if html else [])):
             if payload.get(part):
                 click.echo(f"{part}:\n{payload[part]}")

@@ -44,7 +44,10 @@ class Preview(NamedTuple):
             "items": self.items,
             "error": self.error,
             "withheld": self.withheld,
-            "messages": [{"channel": message.channel, "payload": message.payload} for message in self.messages],
+            "messages": [
+                {"channel": message.channel, "in_reserve": message.is_standby, "payload": message.payload}
+                for message in self.messages
+            ],
         }
 
 

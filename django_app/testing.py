@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pgsupervise.partitions.rows import ClaimedDelivery
+from pgsupervise.partitions.standbys import NOT_NEEDED
 from pgsupervise.partitions.states import DeliveryState
 from pgsupervise.supervisor.outcomes import Accepted, SendOutcome
 from pgsupervise.supervisor.project import Channel, ChannelSpec
@@ -98,7 +99,8 @@ def _refuse_failures() -> None:
 
 
 def _deliveries(ids: Iterable[int]) -> Iterable[Delivery]:
-    return Delivery.objects.filter(id__in=list(ids)).select_related("batch").order_by("batch__deliver_at", "id")
+    rows = Delivery.objects.filter(id__in=list(ids)).exclude(state=DeliveryState.STANDBY)
+    return rows.exclude(error=NOT_NEEDED).select_related("batch").order_by("batch__deliver_at", "id")
 
 
 def _digest(delivery: Delivery) -> Digest:

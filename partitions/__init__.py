@@ -5,7 +5,7 @@ Nothing here knows Django, processes or HTTP. Each statement is a file in `sql/`
     task       SCHEDULED -> READY -> IN PROGRESS -> DONE | DEAD      (retry: IN PROGRESS -> SCHEDULED)
     event      PENDING -> FOLDED
     batch      OPEN -> CLOSED -> SEALED                              (OPEN -> SEALED when its time has come)
-    delivery   PENDING -> SENDING -> ACCEPTED | REFUSED | UNKNOWN | SKIPPED
+    delivery   PENDING -> SENDING -> ACCEPTED | REFUSED | UNKNOWN | SKIPPED    (fallback: STANDBY -> PENDING | SKIPPED)
                WAITING -> PENDING, RETRYING -> PENDING  (too early: SENDING -> WAITING; not sent: SENDING -> RETRYING)
     worker     ACTIVE -> DRAINING -> STOPPED | DEAD
 

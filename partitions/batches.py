@@ -215,6 +215,7 @@ def _columns_of_deliveries(
         "channels": arrays.texts(delivery.channel for _, delivery in new),
         "payloads": arrays.texts(_as_json(delivery.payload) for _, delivery in new),
         "not_before": arrays.times_or_null(delivery.not_before for _, delivery in new),
+        "standbys": arrays.texts("t" if delivery.is_standby else "f" for _, delivery in new),
         "without_call": list(without_call),
     }
 

@@ -13,6 +13,7 @@ from .connection import Connection, Cursor, database_time
 from .persons import ask_for_persons
 from .round_trips import sent_together
 from .rows import ClaimedDelivery, Doubt
+from .standbys import ask_to_settle, has_standbys
 from .statements import load
 from .states import DeliveryState
 from .suppressions import Key, ask_for_suppressed
@@ -159,10 +160,14 @@ def finish_deliveries(
 ) -> set[int]:
     """Record what is known about deliveries after their calls; return the ids that were still ours.
 
-    They come by the bucket and the epoch under which they were claimed, and are written in one transaction.
+    They come by the bucket and the epoch under which they were claimed, and are written in one transaction. With that a
+    digest that was refused goes on to the next channel that is in reserve for it.
     """
     with sent_together(connection):
         answers = [_send_finished(connection, bucket, owner, epoch, sent[bucket, epoch]) for bucket, epoch in sent]
+        for (bucket, epoch), results in sent.items():
+            if batch_ids := {done.delivery.batch_id for done in results if has_standbys(done.delivery)}:
+                ask_to_settle(connection, bucket=bucket, owner=owner, epoch=epoch, batch_ids=batch_ids)
     return {row[0] for rows in answers for row in rows}
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from .marks import ANCIENT
 from .states import Reason, SuppressionReason
 
 
@@ -139,6 +140,8 @@ class NewDelivery(NamedTuple):
     payload: dict[str, Any]
     not_before: datetime | None = None
     """On the event clock; None for at once."""
+    is_standby: bool = False
+    """It is sent only if the channels before its own refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,8 @@ class ClaimedDelivery(NamedTuple):
     """Its recipient has wishes or quiet hours, its address is suppressed, or some of its items have been read: look
     again before it is sent.
     """
+    created_at: datetime = ANCIENT
+    """When it was sealed, by the database's clock."""
 
 
 class Doubt(NamedTuple):

@@ -56,8 +56,10 @@ class DeliveryState(StrEnum):
     PENDING may be sent now. WAITING is not to be sent yet, for its recipient's quiet hours or its policy's cap, by the
     event clock; RETRYING was not sent, and is to be tried again, by the real one. Either is PENDING when its time has
     come. SKIPPED was not sent, for what its recipient did or wished between the seal and the sending.
+    STANDBY is sent only if the channels before its own refuse.
     """
 
+    STANDBY = "STANDBY"
     WAITING = "WAITING"
     RETRYING = "RETRYING"
     PENDING = "PENDING"

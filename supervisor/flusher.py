@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from pgsupervise.metrics import recorder
-from pgsupervise.partitions import deliveries, events
+from pgsupervise.partitions import deliveries, events, standbys
 from pgsupervise.partitions.connection import is_lost, is_passing
 from pgsupervise.partitions.errors import LeaseLostError
 
@@ -43,6 +43,7 @@ class Flusher(threading.Thread):
         self._benched: dict[int, float] = {}
         self._reconcile_at = 0.0
         self._unknown_at = 0.0
+        self._standbys_seen = 0
 
     def run(self) -> None:
         """Serve until the worker drains; then wait for what is being sent and write it down."""
@@ -172,6 +173,9 @@ class Flusher(threading.Thread):
             found = deliveries.release_unheld_deliveries(self._link.connection, self._context.id, held)
             self._reconcile_at = now + RECONCILE_SECONDS
             recorder.reclaimed("delivery", "lost_reply", len(found))
+            self._standbys_seen = standbys.settle_left_standbys(
+                self._link.connection, self._context.id, self._standbys_seen
+            )
         if now >= self._unknown_at:
             self._unknown_at = now + UNKNOWN_SECONDS
             for policy, count in events.unknown_policies(self._link.connection, self._context.id, self._policies):

@@ -119,7 +119,12 @@ class Sealing:
         self._count_deliveries(rendered)
 
     def _count_deliveries(self, rendered: Sequence[Rendered]) -> None:
-        sent = Counter(delivery.channel for _, rendering in rendered for delivery in deliveries_of(rendering))
+        sent = Counter(
+            delivery.channel
+            for _, rendering in rendered
+            for delivery in deliveries_of(rendering)
+            if not delivery.is_standby
+        )
         for channel, amount in sent.items():
             if channel in self._without_call:
                 recorder.deliveries_accepted(channel, amount)

@@ -26,6 +26,7 @@ class DeliveryStateFilter(StateFilter):
         DeliveryState.WAITING: Order(("bucket", "not_before"), "by bucket, soonest first"),
         DeliveryState.RETRYING: Order(("bucket", "not_before"), "by bucket, soonest first"),
         DeliveryState.SENDING: Order(("claimed_by",), "by worker"),
+        DeliveryState.STANDBY: Order(("id",), "oldest first"),
         DeliveryState.REFUSED: Order(("bucket", "id"), "by bucket, oldest first"),
         DeliveryState.UNKNOWN: Order(("bucket", "id"), "by bucket, oldest first"),
     }
@@ -118,6 +119,7 @@ class InboxMessageAdmin(ReadOnlyAdmin):
         "recipient",
         shortened("subject"),
         moment("received_at"),
+        moment("read_at"),
         linked("delivery", Delivery, "delivery_id"),
     )
     list_filter = (PolicyFilter, DeliveryLink)

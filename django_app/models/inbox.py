@@ -1,6 +1,7 @@
 """The local inbox: what the channel `inbox` has delivered."""
 
 from django.db import models
+from django.db.models import Q
 
 from .fields import BucketField, KeyBucket, TransactionNow
 from .notification import Delivery
@@ -21,13 +22,27 @@ class InboxMessage(models.Model):
     html = models.TextField(default="", db_default="", blank=True)
     item_ids = models.JSONField(default=list, db_default=models.Value([], models.JSONField()), blank=True)
     received_at = models.DateTimeField(db_default=TransactionNow(), editable=False)
+    read_at = models.DateTimeField(null=True, editable=False)
+    archived_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         constraints = [
             models.CheckConstraint(name="pgsupervise_inbox_bucket", condition=models.Q(bucket=KeyBucket("recipient"))),
             models.UniqueConstraint(fields=["bucket", "delivery"], name="pgsupervise_inbox_one_per_delivery"),
         ]
-        indexes = [models.Index("bucket", "recipient", "id", name="pgsupervise_inbox_recipient")]
+        indexes = [
+            models.Index("bucket", "recipient", "id", name="pgsupervise_inbox_recipient"),
+            models.Index(
+                "bucket", "recipient", "id", name="pgsupervise_inbox_kept", condition=Q(archived_at__isnull=True)
+            ),
+            models.Index(
+                "bucket",
+                "recipient",
+                "id",
+                name="pgsupervise_inbox_unread",
+                condition=Q(archived_at__isnull=True, read_at__isnull=True),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.subject} for {self.recipient} #{self.pk}"

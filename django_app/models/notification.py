@@ -251,6 +251,7 @@ class Delivery(RecipientColumns):
                 name="pgsupervise_delivery_turn",
                 condition=Q(state=DeliveryState.PENDING) & ~Q(tenant=""),
             ),
+            models.Index("id", name="pgsupervise_delivery_standby", condition=Q(state=DeliveryState.STANDBY)),
             models.Index("claimed_by", name="pgsupervise_delivery_claimed", condition=Q(state=DeliveryState.SENDING)),
             models.Index("bucket", "recipient", "id", name="pgsupervise_delivery_recip"),
             models.Index(

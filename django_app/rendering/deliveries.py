@@ -1,6 +1,6 @@
 """What a batch becomes: a message for each channel, or an error that is told on the batch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -9,17 +9,20 @@ from django.db import DatabaseError, InterfaceError
 from pgsupervise.django_app.channels import is_mail, takes
 from pgsupervise.django_app.policies import registered
 from pgsupervise.partitions.rows import DueBatch, NewDelivery
+from pgsupervise.partitions.standbys import FALLBACKS
 from pgsupervise.supervisor.project import EVERYTHING, Part
 
 from .failures import raising_exceptions_only, reconnected
 from .links import NO_LINKS, Links, links_of
 from .mail import as_mail
-from .message import message_of
+from .message import addresses_of, message_of
 from .templates import forget_templates
 
 
 def render(batch: DueBatch, channels: Sequence[str] | None = None) -> list[NewDelivery]:
     """Return the batch's messages, one for each of the channels, or of the policy's own; none without items.
+
+    Behind them are those of the policy's fallback channels, frozen like them and in reserve.
 
     A payload is JSON that PostgreSQL can hold: items (their number) and item_ids; and where the channel takes anything
     of a digest to, from, of subject, text and html (where there is a template for it) what it takes, and headers where
@@ -44,16 +47,28 @@ def _render(batch: DueBatch, channels: Sequence[str] | None) -> list[NewDelivery
         return []
     policy = registered(batch.policy)
     bare: dict[str, Any] = {"items": len(batch.item_ids), "item_ids": list(batch.item_ids)}
-    wanted = {name: takes(name) for name in (policy.channels if channels is None else channels)}
+    if policy.fallbacks:
+        bare[FALLBACKS] = list(policy.fallbacks)
+    chosen = policy.channels if channels is None else channels
+    wanted = {name: takes(name) for name in (*chosen, *policy.fallbacks)}
     parts: frozenset[Part] = frozenset().union(*wanted.values())
     links = links_of(policy, batch) if any(map(is_mail, wanted)) else NO_LINKS
     # Once for all of them: what one channel does not take is left out of its payload.
+    addresses = addresses_of(policy, batch.recipient, [name for name, taken in wanted.items() if taken])
     message = message_of(policy, batch, parts, links) if parts else {}
-    return [NewDelivery(name, bare | _for_channel(name, taken, message, links)) for name, taken in wanted.items()]
+    return [
+        NewDelivery(
+            name,
+            bare | _for_channel(name, _taken(message, taken, addresses[name]), links) if taken else bare,
+            is_standby=name not in chosen,
+        )
+        for name, taken in wanted.items()
+    ]
 
 
-def _for_channel(name: str, taken: AbstractSet[Part], message: dict[str, Any], links: Links) -> dict[str, Any]:
-    if not taken:
-        return {}
-    given = {word: value for word, value in message.items() if word not in EVERYTHING - taken}
+def _taken(message: Mapping[str, Any], taken: AbstractSet[Part], address: str) -> dict[str, Any]:
+    return {"to": address} | {word: value for word, value in message.items() if word not in EVERYTHING - taken}
+
+
+def _for_channel(name: str, given: dict[str, Any], links: Links) -> dict[str, Any]:
     return as_mail(given, links) if is_mail(name) else given

@@ -59,4 +59,5 @@ RETURNING d.id, d.bucket, d.claim_token, d.batch_id, d.policy, d.recipient, d.ch
         SELECT FROM pgsupervise_suppression s
         WHERE s.address = lower((d.payload ->> 'to') COLLATE "C")
         OFFSET 0
-    ) AS is_doubtful
+    ) AS is_doubtful,
+    d.created_at

@@ -96,6 +96,8 @@ VALUES: dict[str, Any] = {
     "slides_by": arrays.numbers([0] * 200),
     "slides_until": arrays.times_or_null([None] * 200),
     "not_before": arrays.times_or_null([None] * 200),
+    "standbys": arrays.texts(["f"] * 200),
+    "not_needed": "not needed",
     "reasons": arrays.texts(["own action"] * 200),
     "recipients": arrays.texts([RECIPIENT] * 200),
     "tenants": arrays.texts([""] * 200),
@@ -146,6 +148,8 @@ INDEXES = {
     "promote_waiting_deliveries": {"pgsupervise_delivery_asleep", "pgsupervise_delivery_pkey"},
     "promote_retrying_deliveries": {"pgsupervise_delivery_asleep", "pgsupervise_delivery_pkey"},
     "finish_deliveries": {"pgsupervise_delivery_pkey"},
+    "settle_standbys": {"pgsupervise_delivery_one_per_channel"},
+    "left_standbys": {"pgsupervise_delivery_standby", "pgsupervise_delivery_one_per_channel"},
     "release_unheld_deliveries": {"pgsupervise_delivery_claimed"},
     "probe_notifications": {
         "pgsupervise_event_pending",
@@ -154,7 +158,9 @@ INDEXES = {
         "pgsupervise_delivery_asleep",
     },
 }
-SORTS_WHAT_IT_HAS_LIMITED = {"due_batches", "batch_items", "insert_deliveries", "probe_notifications"}
+SORTS_WHAT_IT_HAS_LIMITED = {
+    *("due_batches", "batch_items", "insert_deliveries", "probe_notifications", "settle_standbys", "left_standbys")
+}
 """The others sort nothing: their order is that of the index."""
 
 

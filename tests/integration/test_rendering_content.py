@@ -213,6 +213,16 @@ def test_a_message_for_several_channels_is_rendered_once(templates: Path) -> Non
     assert render(batch(item(1), policy="both"), []) == []
 
 
+def test_each_channel_may_have_addresses_of_its_own(templates: Path) -> None:
+    write(templates, subject_txt="hello", body_txt="world")
+    register(Policy(name="both", window=HOUR, template="notes", address={"inbox": str.upper}))
+    sendgrid, inbox, slack = render(batch(item(1), policy="both"), ["sendgrid", "inbox", "slack"])
+    assert sendgrid.payload["to"] == slack.payload["to"] == "ann@example.com"
+    assert inbox.payload["to"] == "ANN@EXAMPLE.COM"
+    with pytest.raises(PolicyError, match="or a dict of such by channel"):
+        register(Policy(name="odd", window=HOUR, address={"inbox": "ann"}))  # type: ignore[dict-item]  # the fault
+
+
 @pytest.mark.parametrize("nasty", ["a\x00b", "a\ud800b", "a\udfff", "\ud83d\ude00 pair", "ü\x00\udc80"])
 def test_what_jsonb_cannot_hold_is_left_out_of_the_payload(templates: Path, nasty: str) -> None:
     register(Policy(name="odd", window=HOUR, template="notes", threaded=True))
