@@ -5,6 +5,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("inbox/", include("pgsupervise.django_app.inbox_urls")),
     path("notifications/", include("pgsupervise.django_app.preference_urls")),
     path("sendgrid/", include("pgsupervise.django_app.sendgrid_urls")),
 ]
