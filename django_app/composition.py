@@ -23,7 +23,6 @@ from .texts import one_line
 
 logger = logging.getLogger(__name__)
 DEFAULT_SEND_SECONDS = 10.0
-DJANGO_PLACEHOLDER = "webmaster@localhost"
 
 
 class ProjectError(Exception):
@@ -73,7 +72,10 @@ def longest_send() -> timedelta:
     """Return how long a call of a channel may take; faults of the settings are told by `problems`."""
     from . import settings
 
-    return timedelta(seconds=DEFAULT_SEND_SECONDS if settings.problems() else settings.read().sendgrid_timeout)
+    if settings.problems():
+        return timedelta(seconds=DEFAULT_SEND_SECONDS)
+    given = settings.read()
+    return timedelta(seconds=max(given.sendgrid_timeout, given.email_timeout, given.webhook_timeout))
 
 
 def unknown_grace() -> timedelta:
@@ -87,6 +89,7 @@ def unknown_grace() -> timedelta:
 def problems() -> list[str]:
     """Return every fault of the loaded project's configuration, one line each with its cure. Call `load` first."""
     from . import channels, policies, readiness, settings
+    from .channel_problems import channel_problems, fallback_problems
     from .policy_problems import host_problems
     from .rendering import template_problems
     from .unknown_problems import unknown_problems
@@ -97,36 +100,18 @@ def problems() -> list[str]:
     for policy in policies.registry.values():
         if policy.digest is not None:
             continue
-        for unknown in [name for name in policy.channels if name not in channels.known()]:
+        for unknown in [name for name in policy.every_channel if name not in channels.known()]:
             names = ", ".join(channels.known())
             found.append(f"policy {policy.name!r}: there is no channel {unknown!r}: use one of {names}")
+        found.extend(fallback_problems(policy))
         found.extend(template_problems(policy))
-    found.extend(_sendgrid_problems())
+    if not settings.problems():
+        found.extend(channel_problems(policies.registry))
     found.extend(unknown_problems())
     if lost := lost_links(policies.registry.values()):
         logger.warning(lost)
     found.extend(readiness.database_problems(conninfo()))
     let_go()
-    return found
-
-
-def _sendgrid_problems() -> list[str]:
-    from . import channels, policies, settings
-
-    users = [policy.name for policy in policies.registry.values() if channels.SENDGRID in policy.channels]
-    if not users or settings.problems():
-        return []
-    found, given = [], settings.read()
-    if not given.sendgrid_api_key:
-        found.append(
-            f"no SendGrid API key, but these policies send by it: {', '.join(users)}; set "
-            f"PGSUPERVISE['SENDGRID_API_KEY'] or the environment variable {settings.KEY_VARIABLE}"
-        )
-    if given.from_email == DJANGO_PLACEHOLDER:
-        found.append(
-            f"messages by SendGrid would come from {given.from_email}, which is Django's placeholder: set "
-            "PGSUPERVISE['FROM_EMAIL'] to a sender that is verified there"
-        )
     return found
 
 

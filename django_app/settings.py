@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from . import channel_settings
 from .addresses import AddressError, checked_address
 from .texts import check_text, shorten
 
@@ -53,6 +54,22 @@ class Settings:
     """Where the project's URLs are reached, for the links in mail; without it there are none."""
     unsubscribe_mailto: str = ""
     """An address beside the link, for mail programs that unsubscribe by mail."""
+    email_backend: str = ""
+    """Of the channel "email"; EMAIL_BACKEND where the setting is missing or empty."""
+    email_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What that backend's class takes: host, port, username, password, api_key, ..."""
+    email_timeout: float = 10.0
+    """Seconds, for each operation."""
+    webhook_endpoints: Mapping[str, Mapping[str, Any]] | str = field(default_factory=dict, repr=False)
+    """Endpoints by address, or the dotted name of a function from an address to its `Endpoint`."""
+    webhook_timeout: float = 10.0
+    """Seconds, of the channels "webhook" and "slack"."""
+    webhook_allowed_networks: Sequence[str] = ()
+    """Networks that these channels may reach although they are not public."""
+    slack_webhooks: Mapping[str, str] | str = field(default_factory=dict, repr=False)
+    """Incoming webhooks by address, or the dotted name of a function from an address to its URL."""
+    sendgrid_templates: Mapping[str, str] = field(default_factory=dict)
+    """Dynamic templates by policy, "*" for every other one, of the channel "sendgrid-template"."""
 
     @property
     def webhook_keys(self) -> Sequence[str]:
@@ -216,4 +233,5 @@ _CHECKS: dict[str, Callable[[object], str | None]] = {
     "INSTALLATION": _installation_fault,
     "BASE_URL": _base_fault,
     "UNSUBSCRIBE_MAILTO": _mailto_fault,
+    **channel_settings.CHECKS,
 }

@@ -61,11 +61,13 @@ def problems(headers: Message, content: bytes) -> tuple[int, dict[str, Any], lis
 
 def _stated_in_prose(body: dict[str, Any]) -> Iterator[Problem]:
     """Yield what a schema cannot say or this one does not."""
+    if sum(len(one.get(kind, [])) for one in body["personalizations"] for kind in ("to", "cc", "bcc")) > 1000:
+        yield Problem("There may be at most 1000 recipients in all personalizations together.", "personalizations")
     if not body["personalizations"]:
         yield Problem("The personalizations field is required and must have at least one.", "personalizations")
     for number, personalization in enumerate(body["personalizations"]):
         yield from _stated_about_recipients(personalization, f"personalizations.{number}")
-        if not personalization.get("subject", body.get("subject")):
+        if not personalization.get("subject", body.get("subject")) and "template_id" not in body:
             yield Problem("The subject is required.", "subject")
     if not _ADDRESS.fullmatch(body["from"]["email"]):
         yield Problem("The from object must be provided with a valid email address.", "from.email")
@@ -73,6 +75,7 @@ def _stated_in_prose(body: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _stated_about_recipients(personalization: dict[str, Any], where: str) -> Iterator[Problem]:
+    yield from _stated_about_headers(personalization.get("headers", {}), f"{where}.headers")
     if not personalization["to"]:
         yield Problem("The to array is required and must have at least one.", f"{where}.to")
     for recipient in personalization["to"]:
@@ -91,8 +94,15 @@ def _stated_about_content(body: dict[str, Any]) -> Iterator[Problem]:
     order = {"text/plain": 0, "text/html": 1}
     if types != sorted(types, key=lambda kind: order.get(kind, 2)):
         yield Problem("If present, text/plain and text/html must be first, in this order.", "content")
-    for name, value in body.get("headers", {}).items():
+    has_data = any("dynamic_template_data" in one for one in body["personalizations"])
+    if has_data and not str(body.get("template_id", "")).startswith("d-"):
+        yield Problem("Dynamic template data needs a dynamic template.", "template_id")
+    yield from _stated_about_headers(body.get("headers", {}), "headers")
+
+
+def _stated_about_headers(headers: dict[str, Any], where: str) -> Iterator[Problem]:
+    for name, value in headers.items():
         if name.lower() in _RESERVED:
-            yield Problem(f"The header {name} is reserved.", "headers")
+            yield Problem(f"The header {name} is reserved.", where)
         if not isinstance(value, str):
-            yield Problem("The value of a header must be a string.", f"headers.{name}")
+            yield Problem("The value of a header must be a string.", f"{where}.{name}")

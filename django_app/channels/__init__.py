@@ -1,39 +1,61 @@
-"""Ways to reach a recipient, by name. A sender thread builds its own instance of each that it uses."""
+"""Ways to reach a recipient, by name. A sender thread builds its own instance of each that it uses.
+
+A project adds its own: a class with `send`, registered in an app's `notifications` module.
+"""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
-from pgsupervise.django_app.installation import installation_ids
-from pgsupervise.django_app.settings import read
 from pgsupervise.django_app.texts import check_text
-from pgsupervise.supervisor.project import EVERYTHING, Channel, ChannelSpec, Part
+from pgsupervise.partitions.rows import ClaimedDelivery
+from pgsupervise.supervisor.outcomes import Accepted, NotSent, Paused, Refused, SendOutcome, Unknown
+from pgsupervise.supervisor.project import EVERYTHING, Channel, ChannelSpec, GroupChannel, Part
 
+from . import builders
+from .endpoints import Endpoint
 from .inbox import InboxChannel
 from .null import NullChannel
 
-SENDGRID = "sendgrid"
+__all__ = [
+    "MAIL_ADDRESS",
+    "Accepted",
+    "Channel",
+    "ChannelSpec",
+    "ClaimedDelivery",
+    "Endpoint",
+    "GroupChannel",
+    "NotSent",
+    "Part",
+    "Paused",
+    "Refused",
+    "SendOutcome",
+    "Unknown",
+    "is_mail",
+    "known",
+    "register",
+    "takes",
+]
+
+SENDGRID, SENDGRID_TEMPLATE = "sendgrid", "sendgrid-template"
+EMAIL, WEBHOOK, SLACK = "email", "webhook", "slack"
 MAIL_ADDRESS = "email"
 """The kind of address that mail goes to."""
 MAX_NAME = 50
-
-
-def _build_sendgrid() -> Channel:
-    # A project that sends no mail need not load the package, which takes a while and some memory.
-    from .sendgrid import SendGridChannel
-
-    settings = read()
-    return SendGridChannel(
-        api_key=settings.sendgrid_api_key,
-        host=settings.sendgrid_host,
-        timeout=settings.sendgrid_timeout,
-        installation=installation_ids()[0],
-    )
-
+TEXT_ALONE = frozenset({Part.SUBJECT, Part.TEXT})
 
 _registry: dict[str, ChannelSpec] = {
     "inbox": ChannelSpec(build=InboxChannel, resend_is_safe=True),
     "null": ChannelSpec(build=NullChannel, takes=frozenset(), resend_is_safe=True, needs_call=False),
-    SENDGRID: ChannelSpec(build=_build_sendgrid, tells_later=True, address_kind=MAIL_ADDRESS),
+    SENDGRID: ChannelSpec(build=builders.sendgrid, tells_later=True, address_kind=MAIL_ADDRESS),
+    SENDGRID_TEMPLATE: ChannelSpec(
+        build=builders.sendgrid_template,
+        tells_later=True,
+        address_kind=MAIL_ADDRESS,
+        together=builders.MOST_TOGETHER,
+    ),
+    EMAIL: ChannelSpec(build=builders.email, address_kind=MAIL_ADDRESS),
+    WEBHOOK: ChannelSpec(build=builders.webhook, resend_is_safe=True),
+    SLACK: ChannelSpec(build=builders.slack, takes=TEXT_ALONE),
 }
 
 

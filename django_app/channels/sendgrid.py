@@ -19,6 +19,8 @@ from .sendgrid_marks import custom_args
 
 LARGEST_MESSAGE = 30_000_000
 """Bytes with headers and attachments (https://www.twilio.com/docs/sendgrid/api-reference/mail-send/limitations)."""
+# It would add a header and a link of its own beside ours, and RFC 2369 (3.2) allows one header.
+NO_SUBSCRIPTION_TRACKING = {"subscription_tracking": {"enable": False}}
 
 
 class SendGridChannel:
@@ -59,6 +61,10 @@ class SendGridChannel:
         if hasattr(self, "_kept"):
             self._kept.drop()
 
+    def rest(self) -> None:
+        """Close the connection; the next message opens another one."""
+        self._kept.drop()
+
     def __repr__(self) -> str:
         return f"SendGridChannel(host={self._host!r}, timeout={self._timeout})"
 
@@ -73,6 +79,10 @@ class SendGridChannel:
         if is_larger(body, LARGEST_MESSAGE):
             # SendGrid hangs up while a message of this size is being written, and its 413 is never seen.
             return Refused(f"the request is larger than SendGrid's {LARGEST_MESSAGE // 1_000_000} MB")
+        return self.post(body)
+
+    def post(self, body: dict[str, Any]) -> SendOutcome:
+        """Send a request and say what is known about its messages."""
         try:
             return outcomes.of_answer(self._api.send(body))
         except HTTPError as answer:
@@ -95,23 +105,23 @@ def message(delivery: ClaimedDelivery, installation: str) -> dict[str, Any]:
         "personalizations": [
             {
                 # No name: SendGrid refuses a recipient's name with a comma in it.
-                "to": [{"email": _address(payload["to"])["email"]}],
+                "to": [{"email": split_address(payload["to"])[1]}],
                 # Every event of the Event Webhook brings these back, and only these: an answer's id may be lost.
                 "custom_args": custom_args(delivery, installation),
             }
         ],
-        "from": _address(payload["from"]),
+        "from": address_of(payload["from"]),
         "subject": payload["subject"],
         "content": content,
     }
     if headers := payload.get("headers"):
         body["headers"] = headers
         if "List-Unsubscribe" in headers:
-            # It would add a header and a link of its own, and RFC 2369 (3.2) allows one header.
-            body["tracking_settings"] = {"subscription_tracking": {"enable": False}}
+            body["tracking_settings"] = NO_SUBSCRIPTION_TRACKING
     return body
 
 
-def _address(text: str) -> dict[str, str]:
+def address_of(text: str) -> dict[str, str]:
+    """Return an address as SendGrid takes a sender's: with its name where it has one."""
     name, email = split_address(text)
     return {"email": email} | ({"name": name} if name else {})

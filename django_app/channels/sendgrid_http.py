@@ -5,10 +5,7 @@ Connections are kept from one message to the next, no redirect is followed, and 
 
 import json
 import ssl
-import time
 from http.client import HTTPConnection, HTTPMessage, HTTPResponse
-from io import BufferedReader, RawIOBase
-from socket import socket
 from typing import IO, Any
 from urllib.request import (
     AbstractHTTPHandler,
@@ -22,6 +19,7 @@ from urllib.request import (
 
 import python_http_client
 
+from .deadline import PromptResponse
 from .keep_alive import Exchange, KeptConnection
 
 
@@ -83,7 +81,7 @@ class _PromptHandler(AbstractHTTPHandler):
         def exchange(host: str, **settings: Any) -> Exchange:
             def connect() -> HTTPConnection:
                 connection: HTTPConnection = http_class(host, **settings)
-                connection.response_class = _PromptResponse
+                connection.response_class = PromptResponse
                 return connection
 
             return Exchange(self._kept, host, connect)
@@ -97,40 +95,3 @@ class _PromptHTTPHandler(_PromptHandler, HTTPHandler):
 
 class _PromptHTTPSHandler(_PromptHandler, HTTPSHandler):
     pass
-
-
-class _PromptResponse(HTTPResponse):
-    """A response that must be complete within the socket's timeout, counted from when the request was written."""
-
-    def __init__(self, sock: socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = BufferedReader(_UntilDeadline(sock, self.fp.detach()))
-
-
-class _UntilDeadline(RawIOBase):
-    """Reads with what is left of the time: a socket's own timeout starts anew with every byte that trickles in."""
-
-    def __init__(self, sock: socket, raw: RawIOBase) -> None:
-        timeout = sock.gettimeout()
-        if timeout is None:
-            raise ValueError("a request to SendGrid needs a timeout")
-        self._sock, self._raw, self._timeout = sock, raw, timeout
-        self._deadline = time.monotonic() + timeout
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int | None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the reply was not complete in time")
-        self._sock.settimeout(left)
-        try:
-            return self._raw.readinto(buffer)
-        finally:
-            # A proxy's reply to CONNECT comes over the same socket; what follows it has the whole timeout again.
-            self._sock.settimeout(self._timeout)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()

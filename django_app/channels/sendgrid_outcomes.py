@@ -56,11 +56,11 @@ def of_answer(answer: Answer) -> SendOutcome:
         case 202:
             return Accepted(_storable(answer.headers.get("X-Message-Id", ""))[:LONGEST_PROVIDER_ID])
         case 429:
-            return Paused(reason, _wait(answer.headers) or PAUSE)
+            return Paused(reason, wait_of(answer.headers) or PAUSE)
         case 401 | 403 | 407:
             return Paused(reason, PAUSE)
         case 408 | 503:
-            return NotSent(reason, _wait(answer.headers))
+            return NotSent(reason, wait_of(answer.headers))
         case _ if 300 <= status < 400:
             return Paused(f"{reason} redirect to {_storable(answer.headers.get('Location', ''))[:200]}", PAUSE)
         case _ if 400 <= status < 500:
@@ -103,7 +103,7 @@ def _storable(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
-def _wait(headers: Mapping[str, str]) -> timedelta | None:
+def wait_of(headers: Mapping[str, str]) -> timedelta | None:
     """Return how long the provider asks to wait, within reason, or None where it does not say or makes no sense."""
     now = time.time()
     try:
