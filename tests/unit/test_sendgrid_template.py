@@ -8,6 +8,7 @@ import pytest
 
 from pgsupervise.django_app.channels import known
 from pgsupervise.django_app.channels import sendgrid_template as module
+from pgsupervise.django_app.channels.sendgrid_marks import custom_args
 from pgsupervise.django_app.channels.sendgrid_template import SendGridTemplateChannel
 from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.supervisor.outcomes import Accepted, NotSent, Paused, Refused, Unknown
@@ -26,7 +27,9 @@ def server() -> Iterator[SendGridServer]:
 
 
 def channel_to(server: SendGridServer, timeout: float = 20.0) -> SendGridTemplateChannel:
-    return SendGridTemplateChannel(templates=TEMPLATES, api_key=KEY, host=server.url, timeout=timeout)
+    return SendGridTemplateChannel(
+        templates=TEMPLATES, api_key=KEY, host=server.url, timeout=timeout, installation="the-tests"
+    )
 
 
 def digest(number: int, *, policy: str = "changes", **payload: Any) -> ClaimedDelivery:
