@@ -20,13 +20,13 @@ from pgsupervise.partitions.states import DeliveryState
 from .grouping import next_group, whom
 from .outcomes import Accepted, NotSent, Paused, Refused, SendOutcome, Unknown
 from .project import Channel, GroupChannel, OnUnknown, Project, RestingChannel
+from .waiting_jobs import WaitingJobs
 
 logger = logging.getLogger(__name__)
 MOST_ATTEMPTS = 12
 """With SEND_RETRY that is about an hour and a half; then the delivery is refused with the last reason."""
 UNKNOWN_REST = timedelta(seconds=30)
 """A message of unknown fate is not sent again before this: the provider may still be at work on it, and tell so."""
-IDLE_SECONDS = 10.0
 REACH_SECONDS, MOST_IN_REACH = 0.05, 200
 Call = Callable[[Channel], Sequence[SendOutcome | None]]
 """Sends one message, or several at once."""
@@ -56,7 +56,7 @@ class Senders:
         self.results: queue.SimpleQueue[JobDone] = queue.SimpleQueue()
         self._project = project
         self._may_send = may_send
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs = WaitingJobs(self._together)
         self._paused_until: dict[str, float] = {}
         self._call_seconds = 1.0
         self._threads = [threading.Thread(target=self._run, name=f"sender-{n}", daemon=True) for n in range(count)]
@@ -98,39 +98,13 @@ class Senders:
 
     def _run(self) -> None:
         channels: dict[str, Channel] = {}
-        while (job := self._next_job(channels)) is not None:
-            jobs = [job, *self._more_for(job)]
+        while (job := self._jobs.next(lambda: _rest(channels))) is not None:
+            jobs = [job, *self._jobs.more_for(job)]
             sent = self._send_all([delivery for one in jobs for delivery in one.deliveries], channels)
             for one in jobs:
                 self.results.put(JobDone(one, [sent[delivery.id] for delivery in one.deliveries]))
         _rest(channels)
         self._project.close_connections()
-
-    def _next_job(self, channels: Mapping[str, Channel]) -> Job | None:
-        """Wait for a job; without one for a while the channels close what they keep open."""
-        try:
-            return self._jobs.get(timeout=IDLE_SECONDS if channels else None)
-        except queue.Empty:
-            _rest(channels)
-            return self._jobs.get()
-
-    def _more_for(self, job: Job) -> list[Job]:
-        """Take what else waits, where it may go by the same calls: one request for several buckets' messages."""
-        most = max((self._together(delivery) for delivery in job.deliveries), default=1)
-        amount, more = len(job.deliveries), list[Job]()
-        while amount < most:
-            try:
-                found = self._jobs.get_nowait()
-            except queue.Empty:
-                break
-            if found is None:
-                self._jobs.put(None)  # a word to end, which is for the next look
-                break
-            more.append(found)
-            amount += len(found.deliveries)
-            if any(self._together(delivery) == 1 for delivery in found.deliveries):
-                break  # what takes a call for each message is for the other threads, too
-        return more
 
     def _send_all(self, deliveries: Sequence[ClaimedDelivery], channels: dict[str, Channel]) -> dict[int, SentDelivery]:
         sent: dict[int, SentDelivery] = {}

@@ -180,7 +180,7 @@ class Resting(Scripted):
 
 
 def test_a_channel_rests_when_there_is_nothing_to_send_and_goes_on_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pgsupervise.supervisor.senders.IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("pgsupervise.supervisor.waiting_jobs.IDLE_SECONDS", 0.01)
     channel = Resting()
     with pool(channel, threads=1) as senders:
         sent(senders, delivery(1))
