@@ -17,7 +17,7 @@ def lost_links(policies: Iterable[Policy]) -> str:
     names = [
         policy.name
         for policy in policies
-        if policy.digest is None and not policy.required and any(map(is_mail, policy.channels))
+        if policy.digest is None and not policy.required and any(map(is_mail, policy.every_channel))
     ]
     if not names or settings.problems():
         return ""

@@ -47,8 +47,8 @@ class EmailChannel:
             email.message()
         except KeyError as missing:
             return Refused(f"the payload has no {missing}")
-        except ValueError as fault:  # a line break in a header, an address that is none
-            return Refused(outcomes.words_of(fault))
+        except ValueError as error:  # a line break in a header, an address that is none
+            return Refused(outcomes.words_of(error))
         if time.monotonic() - self._used_at > IDLE_SECONDS:
             self.rest()
         was_open = self._is_open

@@ -66,7 +66,7 @@ def test_each_state_stands_in_the_diagram(state: str) -> None:
 
 def test_the_examples_are_python() -> None:
     blocks = re.findall(r"```python\n(.*?)```", README, re.S)
-    assert len(blocks) == 15
+    assert len(blocks) == 16
     for block in blocks:
         compile(block, "README.md", "exec")
 
