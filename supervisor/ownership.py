@@ -19,6 +19,7 @@ class Ownership:
         self._fence_after = fence_after.total_seconds()
         self._trusted_until = 0.0
         self._epochs: dict[int, int] = {}
+        self._since: dict[int, float] = {}
         self._leaving: set[int] = set()
         self._in_use: Counter[int] = Counter()
         self._changed = threading.Lock()
@@ -36,9 +37,17 @@ class Ownership:
         with self._changed:
             return dict(self._epochs)
 
+    def settled(self, seconds: float) -> list[int]:
+        """Return the buckets that have been owned for so long, without those that are being let go."""
+        with self._changed:
+            latest = self._clock() - seconds
+            return [bucket for bucket, since in self._since.items() if since <= latest and bucket not in self._leaving]
+
     def adopt(self, epochs: Mapping[int, int]) -> None:
         """Add acquired buckets."""
         with self._changed:
+            now = self._clock()
+            self._since.update({bucket: now for bucket, epoch in epochs.items() if self._epochs.get(bucket) != epoch})
             self._epochs.update(epochs)
 
     def forget(self, buckets: Collection[int]) -> None:
@@ -46,6 +55,7 @@ class Ownership:
         with self._changed:
             for bucket in buckets:
                 self._epochs.pop(bucket, None)
+                self._since.pop(bucket, None)
                 self._leaving.discard(bucket)
 
     def enter(self, bucket: int) -> int | None:
