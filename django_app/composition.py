@@ -43,20 +43,25 @@ def load(settings_module: str | None) -> Project:
 
 def assemble() -> Project:
     """Return the project as it is registered in this process, where Django is set up."""
-    from . import channels, preferences_sealing, task_runner  # they import models, which need Django set up
+    from . import channels, preferences_sealing, settings, task_runner  # they import models, which need Django set up
+    from .channel_limits import limited
 
+    # What is wrong with the settings `problems` tells.
+    given = settings.Settings() if settings.problems() else settings.read()
     return Project(
         conninfo=conninfo(),
         tasks=task_runner.task_specs(),
         run_task=task_runner.run_task,
         policies=policy_specs(),
         render=preferences_sealing.render,
-        channels=channels.known(),
+        channels=limited(channels.known(), given.channel_limits),
         longest_send=longest_send(),
         close_connections=connections.close_all,
         objection=preferences_sealing.objection,
         time_zone=django_settings.TIME_ZONE,
         unknown_grace=unknown_grace(),
+        most_copies=given.most_copies,
+        most_per_hour=given.most_per_hour,
     )
 
 
@@ -88,7 +93,7 @@ def unknown_grace() -> timedelta:
 
 def problems() -> list[str]:
     """Return every fault of the loaded project's configuration, one line each with its cure. Call `load` first."""
-    from . import channels, policies, readiness, settings
+    from . import channel_limits, channels, policies, readiness, settings
     from .channel_problems import channel_problems, fallback_problems
     from .policy_problems import host_problems
     from .rendering import template_problems
@@ -110,6 +115,8 @@ def problems() -> list[str]:
     found.extend(unknown_problems())
     if lost := lost_links(policies.registry.values()):
         logger.warning(lost)
+    if not settings.problems():
+        found.extend(channel_limits.problems(channels.known(), settings.read().channel_limits))
     found.extend(readiness.database_problems(conninfo()))
     let_go()
     return found

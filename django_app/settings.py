@@ -17,6 +17,7 @@ from django.utils.module_loading import import_string
 
 from . import channel_settings
 from .addresses import AddressError, checked_address
+from .channel_limits import shape_fault
 from .texts import check_text, shorten
 
 KEY_VARIABLE = "SENDGRID_API_KEY"
@@ -37,6 +38,12 @@ class Settings:
     """Dotted name of a function that returns which recipient a user is; the user's `email` where it is empty."""
     preferences_link_days: float = 90.0
     """How long a link to a recipient's preferences page is good."""
+    channel_limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What a channel may be asked for, see `channel_limits`."""
+    most_copies: int = 3
+    """A message of unknown fate goes out at most so often in all."""
+    most_per_hour: int = 100
+    """Messages that one recipient gets within an hour at most, the inbox aside; 0 for no limit."""
     sendgrid_webhook_keys: str | Sequence[str] = field(default=(), repr=False)
     """The verification keys of SendGrid's signed Event Webhook: one, or several while they are exchanged."""
     sendgrid_webhook_freshness: float = 90_000.0
@@ -220,6 +227,18 @@ def _installation_fault(value: object) -> str | None:
     return None
 
 
+def _copies_fault(value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 12:
+        return None
+    return f"is {shorten(value)}: it must be an int from 1, which sends nothing twice, to 12"
+
+
+def _hour_fault(value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10_000:
+        return None
+    return f"is {shorten(value)}: it must be an int from 1 to 10000, or 0 for no limit"
+
+
 _CHECKS: dict[str, Callable[[object], str | None]] = {
     "SENDGRID_API_KEY": _key_fault,
     "SENDGRID_HOST": _host_fault,
@@ -234,4 +253,7 @@ _CHECKS: dict[str, Callable[[object], str | None]] = {
     "BASE_URL": _base_fault,
     "UNSUBSCRIBE_MAILTO": _mailto_fault,
     **channel_settings.CHECKS,
+    "CHANNEL_LIMITS": shape_fault,
+    "MOST_COPIES": _copies_fault,
+    "MOST_PER_HOUR": _hour_fault,
 }

@@ -17,12 +17,13 @@ from . import store
 Instrument = TypeVar("Instrument", bound=MetricWrapperBase)
 
 TaskEnd = Literal["done", "retried", "dead"]
-SendEnd = Literal["accepted", "not_sent", "refused", "paused", "unknown", "skipped"]
+SendEnd = Literal["accepted", "not_sent", "refused", "paused", "forbidden", "unknown", "skipped"]
 Write = Literal["finish", "release", "flush", "delivery", "beat"]
 Claim = Literal["task", "delivery"]
 Cause = Literal["exit", "silence", "lost_reply"]
 LeaseChange = Literal["acquired", "released", "lost"]
 HowSettled = Literal["proven", "resent", "held"]
+Held = Literal["copies", "hour"]
 Unusable = Literal["missing", "bad", "zone", "wish"]
 
 # Beyond this many, a metric's new label values are counted as "other": a label that somebody fills with ids by
@@ -86,6 +87,13 @@ class Instruments:
             "unknown_settled", "Deliveries of unknown fate by what became of them", "policy", "how"
         )
         self.duplicates = self._counter("duplicates", "Messages that a provider took more than once", "policy")
+        self.deliveries_resent = self._counter(
+            "deliveries_resent", "Messages sent again that may have gone out before: possible duplicates", "channel"
+        )
+        self.deliveries_held = self._counter(
+            "deliveries_held", "Messages held by the duplicate breaker", "channel", "reason"
+        )
+        self.channel_pauses = self._counter("channel_pauses", "Pauses of channels found out here", "channel")
         self.stale_writes = self._counter("stale_writes", "Writes dropped: the row had a new owner", "write")
         self.reclaims = self._counter("reclaims", "Claims taken back from a worker, by why", "what", "cause")
         self.lease_changes = self._counter("lease_changes", "Buckets acquired, released and lost", "change")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pgsupervise.partitions.states import Reason
 
-from .instruments import Cause, Claim, HowSettled, LeaseChange, SendEnd, TaskEnd, Unusable, Write, current
+from .instruments import Cause, Claim, Held, HowSettled, LeaseChange, SendEnd, TaskEnd, Unusable, Write, current
 
 
 def task_finished(name: str, outcome: TaskEnd, seconds: float) -> None:
@@ -119,6 +119,24 @@ def deliveries_refused(channel: str, amount: int) -> None:
     """Count deliveries that were refused without a call: their addresses are none."""
     made = current()
     made.child(made.deliveries_finished, channel, "refused").inc(amount)
+
+
+def deliveries_resent(channel: str, amount: int = 1) -> None:
+    """Count messages that are sent again though an earlier call may have brought them out."""
+    made = current()
+    made.child(made.deliveries_resent, channel).inc(amount)
+
+
+def deliveries_held(channel: str, reason: Held, amount: int = 1) -> None:
+    """Count messages that the duplicate breaker keeps from being sent: for now, or until a person decides."""
+    made = current()
+    made.child(made.deliveries_held, channel, reason).inc(amount)
+
+
+def channel_paused(channel: str) -> None:
+    """Count a pause of a channel that a worker has found out."""
+    made = current()
+    made.child(made.channel_pauses, channel).inc()
 
 
 def stale_writes(write: Write, amount: int = 1) -> None:

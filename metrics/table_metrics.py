@@ -1,6 +1,6 @@
 """What the tables say, as Prometheus names it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import Metric
@@ -96,6 +96,14 @@ def worker_metrics(counts: Sequence[WorkerCount]) -> list[Metric]:
     return [processes, gauge("oldest_beat_age_seconds", "Time since the quietest live process beat", quietest)]
 
 
+def channel_metrics(paused: Mapping[str, bool]) -> list[Metric]:
+    """Return which channels are paused."""
+    family = _labelled("channel_paused", "Whether a channel is paused, by hand or not, or on trial", "channel")
+    for name, is_paused in paused.items():
+        family.add_metric([name], float(is_paused))
+    return [family]
+
+
 def transaction_metrics(holder: Holder | None) -> list[Metric]:
     """Return the transaction that has been open longest."""
     text = "How long the oldest transaction in the database has been open, and whose it is"
@@ -126,6 +134,7 @@ def names_of_gauges() -> list[str]:
     shown = [
         *lease_metrics(LeaseCounts(0, 0, 0, False)),
         *worker_metrics([]),
+        *channel_metrics({}),
         *transaction_metrics(None),
         *xmin_metrics(None),
         *dead_task_metrics(0),

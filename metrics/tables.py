@@ -16,6 +16,7 @@ from .table_metrics import (
     BACKLOGS,
     BacklogGauge,
     backlog_metrics,
+    channel_metrics,
     dead_task_metrics,
     lease_metrics,
     scrape_metrics,
@@ -93,6 +94,7 @@ def _reads(partitions: int, supervisor: UUID) -> list[Read]:
     return [
         lambda connection: lease_metrics(gauges.leases(connection, supervisor)),
         lambda connection: worker_metrics(gauges.workers(connection)),
+        lambda connection: channel_metrics(gauges.paused_channels(connection)),
         lambda connection: transaction_metrics(gauges.oldest_transaction(connection)),
         lambda connection: xmin_metrics(gauges.oldest_xmin(connection)),
         lambda connection: dead_task_metrics(gauges.dead_tasks(connection)),

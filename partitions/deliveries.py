@@ -24,7 +24,8 @@ class SentDelivery:
     """A claimed delivery after its call, or instead of one.
 
     One that is RETRYING waits for `delay`, one that is WAITING until `until` on the event clock; to one that is UNKNOWN
-    the provider has `delay` to tell of it, and none where a person decides. `burnt` says whether the try counts.
+    the provider has `delay` to tell of it, and none where a person decides. `burnt` says whether the try counts,
+    `in_doubt` that it may have gone out.
     """
 
     delivery: ClaimedDelivery
@@ -34,12 +35,14 @@ class SentDelivery:
     delay: timedelta = timedelta(0)
     until: datetime | None = None
     burnt: bool = True
+    in_doubt: bool = False
 
 
 class DeliveryClaim(NamedTuple):
     """Up to `limit` deliveries of a bucket behind `after`, while its lease has this epoch.
 
-    `ripe`: the time has come of some that waited, so that they may be among them.
+    `ripe`: the time has come of some that waited, so that they may be among them. `frequent_at`: recipients who had so
+    many messages before are marked where the first of these went within the last hour; 0 to look at nobody.
     """
 
     bucket: int
@@ -48,6 +51,7 @@ class DeliveryClaim(NamedTuple):
     limit: int
     after: int = 0
     ripe: bool = False
+    frequent_at: int = 0
 
 
 MOST_PROMOTED = 1000
@@ -155,6 +159,28 @@ def _by_batch(rows: Iterable[tuple[str, str, int, datetime]]) -> dict[tuple[str,
     return times
 
 
+def recent_sends(
+    connection: Connection, bucket: int, claimed: Sequence[ClaimedDelivery], channels: Sequence[str], limit: int
+) -> dict[int, list[float]]:
+    """Return, by claimed delivery, what its recipient was sent by these channels within the last hour before it.
+
+    Each sending is the seconds until it is an hour ago, the oldest first. At most `limit` deliveries of each are read.
+    """
+    parameters = {
+        "bucket": bucket,
+        "ids": arrays.numbers(delivery.id for delivery in claimed),
+        "recipients": arrays.texts(delivery.recipient for delivery in claimed),
+        "channels": list(channels),
+        "limit": limit,
+    }
+    with sent_together(connection):
+        rows = connection.execute(load("recent_sends"), parameters)
+    found: dict[int, list[float]] = defaultdict(list)
+    for id_, sends, seconds_left in rows:
+        found[id_] += [seconds_left] * sends
+    return {id_: sorted(sends) for id_, sends in found.items()}
+
+
 def finish_deliveries(
     connection: Connection, owner: UUID, sent: Mapping[tuple[int, int], Sequence[SentDelivery]]
 ) -> set[int]:
@@ -186,6 +212,7 @@ def _send_finished(
         "delays": [s.delay.total_seconds() for s in sent],
         "until": arrays.times_or_null(s.until for s in sent),
         "unburnt": arrays.numbers(0 if s.burnt else 1 for s in sent),
+        "copies": arrays.numbers(1 if s.in_doubt else 0 for s in sent),
     }
     return connection.execute(load("finish_deliveries"), parameters)
 

@@ -118,6 +118,11 @@ def dead_tasks(connection: Connection) -> int:
     return int(row[0]) if row else 0
 
 
+def paused_channels(connection: Connection) -> dict[str, bool]:
+    """Return whether channels that have ever been paused are paused now, or on trial."""
+    return dict(connection.execute(load("gauge_paused_channels"), {"cap": CAP}).fetchall())
+
+
 def leases(connection: Connection, supervisor: UUID) -> LeaseCounts:
     """Return who owns the buckets, as `supervisor` sees it."""
     ((ours, others, unowned, leads),) = connection.execute(load("gauge_leases"), {"supervisor": supervisor}).fetchall()

@@ -103,15 +103,17 @@ def reclaim(
     safe_channels: Sequence[str],
     resend_policies: Sequence[str],
     waits: UnknownWaits = _AT_ONCE,
+    most_copies: int = 3,
     dead_on_timeout: Collection[str] = (),
     limit: int = 1000,
 ) -> Reclaimed:
     """Reclaim up to `limit` tasks and deliveries each of ended processes, in one transaction.
 
-    Messages of unknown fate go again by `safe_channels` and for `resend_policies`, and are UNKNOWN otherwise.
-    `dead_on_timeout`: the tasks that are not tried again after a hard timeout. Safe to run by anyone, at any time and
-    side by side: each row stays locked from the look at its owner until its fate is written, and is matched by (id,
-    state, claim token), so the first of two reclaims, or a late finish, wins and the other one changes nothing.
+    Messages of unknown fate go again by `safe_channels` and for `resend_policies`, `most_copies` times in all at most,
+    and are UNKNOWN otherwise. `dead_on_timeout`: the tasks that are not tried again after a hard timeout. Safe to run
+    by anyone, at any time and side by side: each row stays locked from the look at its owner until its fate is written,
+    and is matched by (id, state, claim token), so the first of two reclaims, or a late finish, wins and the other one
+    changes nothing.
     """
     with connection.transaction():
         lost = [LostTask(*row[:-1]) for row in connection.execute(load("lost_tasks"), {"limit": limit})]
@@ -123,7 +125,7 @@ def reclaim(
         given_up = _by_bucket(poisoned, lambda bucket, tasks: _bury(connection, bucket, tasks))
         late = _by_bucket(timed_out, lambda bucket, tasks: _time_out(connection, bucket, tasks, dead_on_timeout))
         unwanted = _by_bucket(cancelled, lambda bucket, tasks: _end_cancelled(connection, bucket, tasks))
-    deliveries = _reclaim_deliveries(connection, safe_channels, resend_policies, waits, limit)
+    deliveries = _reclaim_deliveries(connection, safe_channels, resend_policies, waits, most_copies, limit)
     ends = [
         *((task, TaskState.DEAD if _is_final(task, dead_on_timeout) else TaskState.SCHEDULED) for task in timed_out),
         *((task, TaskState.DEAD) for task in poisoned),
@@ -137,6 +139,7 @@ def _reclaim_deliveries(
     safe_channels: Sequence[str],
     resend_policies: Sequence[str],
     waits: UnknownWaits,
+    most_copies: int,
     limit: int,
 ) -> list[str]:
     parameters = {
@@ -145,6 +148,7 @@ def _reclaim_deliveries(
         "resend_after": waits.resend_after.total_seconds(),
         "reconcile_policies": list(waits.reconcile_policies),
         "grace": waits.grace.total_seconds(),
+        "most_copies": most_copies,
         "limit": limit,
     }
     return [state for _, state in connection.execute(load("reclaim_deliveries"), parameters)]

@@ -182,6 +182,10 @@ class ClaimedDelivery(NamedTuple):
     """
     created_at: datetime = ANCIENT
     """When it was sealed, by the database's clock."""
+    copies: int = 0
+    """So often it was sent without its being known whether it went out."""
+    is_frequent: bool = False
+    """Its recipient may have had as many messages within the last hour as may be."""
 
 
 class Doubt(NamedTuple):

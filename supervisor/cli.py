@@ -19,6 +19,7 @@ COMPOSITION_ROOT = "pgsupervise.django_app.composition"
 """Where the Django side is put together. Loaded by name: nothing in this package imports Django."""
 
 COMMANDS = {
+    "channels": "pgsupervise.django_app.channels_command",
     "conservation": "pgsupervise.django_app.conservation_command",
     "deliveries": "pgsupervise.django_app.deliveries_command",
     "explain": "pgsupervise.django_app.explain_command",

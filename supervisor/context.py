@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from .board import BoardRow
+from .channel_board import ChannelBoard
 from .config import Config
 from .link import ANSWER_SECONDS, Link
 from .ownership import Ownership
@@ -29,6 +30,8 @@ class ChildContext:
     board: BoardRow
     common: BoardRow
     """The parent's row, where each change in who owns what is counted."""
+    channels: ChannelBoard
+    """Which channels are paused."""
     wake_parent: Callable[[], None]
     inbox: SignalInbox
     id: UUID = field(default_factory=uuid4)

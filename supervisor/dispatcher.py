@@ -3,14 +3,12 @@
 A commit takes longer than a call on many a disk, so what belongs to several buckets shares one.
 """
 
-import math
 import queue
 import time
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
-from typing import NamedTuple
 
 from pgsupervise.metrics import recorder
 from pgsupervise.partitions import deliveries
@@ -18,11 +16,12 @@ from pgsupervise.partitions.connection import is_lost, is_passing
 from pgsupervise.partitions.deliveries import DeliveryClaim
 from pgsupervise.partitions.rows import ClaimedDelivery
 
-from .claim_kinds import Kind, kinds_of
+from .breaker import too_many_for_the_hour
+from .claiming import Planned, Planning, Wanted
 from .context import WorkerContext
 from .link import Link
 from .mark_book import MarkBook
-from .second_look import not_now
+from .second_look import not_now, rest_of
 from .senders import Job, JobDone, Senders
 from .turns import Turns
 
@@ -36,19 +35,6 @@ Bench = Callable[[int, Exception], None]
 """Leaves a bucket alone whose rows cannot be read."""
 
 
-class Wanted(NamedTuple):
-    """A bucket with deliveries to claim, for channels that may send twice and for the others.
-
-    `ripe`: some that waited may go now, by whichever channel.
-    """
-
-    bucket: int
-    epoch: int
-    safe: bool
-    unsafe: bool
-    ripe: bool = False
-
-
 class Dispatcher:
     """Used by the flusher's thread alone."""
 
@@ -58,6 +44,8 @@ class Dispatcher:
         self._channels = context.project.channels
         self._link = link
         self._senders = senders
+        self._gate = senders.gate
+        self._planning = Planning(context.project, marks, self._gate)
         self._marks = marks
         self._turns = Turns(context.id, link)
         self._wanted: list[Wanted] = []
@@ -94,8 +82,8 @@ class Dispatcher:
         return context.ownership.trusted() and not context.draining.is_set() and not context.holding.is_set()
 
     def open_channels(self) -> tuple[list[str], list[str]]:
-        """Return the channels that are not paused: those that may send twice, and the others."""
-        names = self._senders.open_channels()
+        """Return the channels by which something may be claimed: those that may send twice, and the others."""
+        names = self._gate.open_channels()
         safe = [name for name in names if self._channels[name].resend_is_safe]
         return safe, [name for name in names if not self._channels[name].resend_is_safe]
 
@@ -127,46 +115,26 @@ class Dispatcher:
         self._wanted = []
 
     def _claim(self, wanted: Sequence[Wanted]) -> None:
-        safe, unsafe = self.open_channels()
+        offer = self._gate.offer(self._link.connection)
         budget = max(Fraction(0), self._senders.reach() - self._unsafe_in_hand)
-        share = math.ceil(budget / max(1, sum(one.unsafe or one.ripe for one in wanted)))
-        fronts = self._fronts(wanted, kinds_of(self._channels, safe, unsafe, share))
-        full: list[tuple[Kind, DeliveryClaim, list[ClaimedDelivery]]] = []
-        for (kind, claim), claimed in zip(fronts, self._claimed([claim for _, claim in fronts]), strict=True):
-            if claimed:
-                self.claimed += len(claimed)
-                setattr(self._marks.of(claim.bucket, claim.epoch), kind.which, claimed[-1].id)
-                self._hand_out(claim, self._still_wanted(claim, claimed))
-            if len(claimed) == claim.limit:
-                full.append((kind, claim, claimed))
-        self._claim_beside(full)
+        planned = self._planning.plan(wanted, offer, budget)
+        taken: Counter[str] = Counter()
+        full: list[tuple[Planned, list[ClaimedDelivery]]] = []
+        for plan, claimed in zip(planned, self._claimed([plan.claim for plan in planned]), strict=True):
+            self._planning.move_mark(plan, claimed)
+            self._take_up(plan.claim, claimed, taken)
+            if len(claimed) == plan.claim.limit:
+                full.append((plan, claimed))
+        for plan, claimed in full:  # for the tenants that these claims have left out
+            claims = self._planning.beside(plan, claimed, self._turns)
+            self._take_up(plan.claim, [delivery for one in self._claimed(claims) for delivery in one], taken)
+        self._gate.took(self._link, offer, taken)
 
-    def _fronts(self, wanted: Sequence[Wanted], kinds: Sequence[Kind]) -> list[tuple[Kind, DeliveryClaim]]:
-        """Return the claims of what comes next in each bucket, whoever's it is."""
-        claims: list[tuple[Kind, DeliveryClaim]] = []
-        for bucket, epoch, any_safe, any_unsafe, ripe in wanted:
-            marks = self._marks.of(bucket, epoch)
-            if ripe:
-                marks.safe = marks.unsafe = marks.grouped = 0  # those that have waited are below
-            for kind in kinds:
-                if ripe or (any_safe if kind.which == "safe" else any_unsafe):
-                    beside = marks.turns.taken if kind.which == "unsafe" else 0
-                    limit, after = max(1, kind.limit - beside), getattr(marks, kind.which)
-                    claims.append((kind, DeliveryClaim(bucket, epoch, kind.channels, limit, after, ripe)))
-        return claims
-
-    def _claim_beside(self, full: Sequence[tuple[Kind, DeliveryClaim, list[ClaimedDelivery]]]) -> None:
-        """Claim for the tenants that these claims have left out."""
-        for kind, claim, claimed in full:
-            turns = self._marks.of(claim.bucket, claim.epoch).turns
-            last = getattr(turns, kind.which)
-            claims, last = self._turns.after(claim, claimed, last, most=-(-kind.limit // 2))
-            setattr(turns, kind.which, last)
-            if kind.which == "unsafe":
-                turns.taken = len(claims)
-            if found := [delivery for one in self._claimed(claims) for delivery in one]:
-                self.claimed += len(found)
-                self._hand_out(claim, self._still_wanted(claim, found))
+    def _take_up(self, claim: DeliveryClaim, claimed: list[ClaimedDelivery], taken: Counter[str]) -> None:
+        if claimed:
+            self.claimed += len(claimed)
+            taken.update(delivery.channel for delivery in claimed)
+            self._hand_out(claim, self._still_wanted(claim, claimed))
 
     def _claimed(self, claims: Sequence[DeliveryClaim]) -> list[list[ClaimedDelivery]]:
         if not claims:
@@ -183,9 +151,10 @@ class Dispatcher:
 
     def _still_wanted(self, claim: DeliveryClaim, claimed: list[ClaimedDelivery]) -> list[ClaimedDelivery]:
         """Return what is to be sent of what is claimed; the rest is written down as skipped, or as waiting."""
-        connection = self._link.connection
+        connection, project = self._link.connection, self._context.project
         try:
-            withdrawn = not_now(self._context.project, connection, claim.bucket, claimed)
+            withdrawn = not_now(project, connection, claim.bucket, claimed)
+            withdrawn += too_many_for_the_hour(project, connection, claim.bucket, rest_of(claimed, withdrawn))
         except Exception as error:
             if is_lost(error) or is_passing(error):
                 raise
@@ -196,8 +165,7 @@ class Dispatcher:
         lease = claim.bucket, claim.epoch
         written = deliveries.finish_deliveries(connection, self._context.id, {lease: withdrawn})
         recorder.stale_writes("delivery", len(withdrawn) - len(written))
-        gone = {result.delivery.id for result in withdrawn}
-        return [delivery for delivery in claimed if delivery.id not in gone]
+        return rest_of(claimed, withdrawn)
 
     def _hand_out(self, claim: DeliveryClaim, claimed: Iterable[ClaimedDelivery]) -> None:
         by_thread: dict[int, list[ClaimedDelivery]] = defaultdict(list)
@@ -215,6 +183,8 @@ class Dispatcher:
         self._in_flight[job.bucket] += 1
         self._context.sending += 1
         self.held.update(delivery.id for delivery in job.deliveries)
+        for delivery in job.deliveries:
+            self._gate.claimed(delivery)
         self._unsafe_in_hand += self._unsafe(job)
         self._senders.submit(job)
 
@@ -224,6 +194,7 @@ class Dispatcher:
 
     def rest(self, until: float) -> None:
         """Wait for answers that are to be written down, until then (time.monotonic) or until the worker drains."""
+        until = self._gate.rest_until(until)
         while not (self._context.draining.is_set() or self._is_due()):
             now = time.monotonic()
             if now >= until:
@@ -240,6 +211,7 @@ class Dispatcher:
     def write_answers(self, *, at_once: bool = False) -> None:
         """Take what the senders have answered, and write it down where it is time for that."""
         self._take(0.0)
+        self._gate.sync(self._link)
         if not self._answers or not (at_once or self._is_due()):
             return
         sent = {

@@ -1,6 +1,7 @@
 """The flusher thread: fold new events, seal what is due, and see to it that deliveries are sent."""
 
 import logging
+import socket
 import threading
 import time
 from dataclasses import replace
@@ -10,9 +11,11 @@ from pgsupervise.partitions import deliveries, events, standbys
 from pgsupervise.partitions.connection import is_lost, is_passing
 from pgsupervise.partitions.errors import LeaseLostError
 
+from .claiming import Wanted
 from .context import WorkerContext
-from .dispatcher import Dispatcher, Wanted
+from .dispatcher import Dispatcher
 from .flushing import Flushing
+from .gate import gate_of
 from .idling import Idling
 from .mark_book import MarkBook
 from .senders import Senders
@@ -47,7 +50,10 @@ class Flusher(threading.Thread):
 
     def run(self) -> None:
         """Serve until the worker drains; then wait for what is being sent and write it down."""
-        senders = Senders(self._project, self._context.config.senders, lambda: self._dispatcher.may_send())
+        context = self._context
+        whose = f"{context.name} on {socket.gethostname()}"
+        gate = gate_of(self._project, whose, context.id, context.channels, context.ownership)
+        senders = Senders(self._project, context.config.senders, lambda: self._dispatcher.may_send(), gate)
         self._dispatcher = Dispatcher(self._context, self._link, senders, self._marks, self._bench)
         while not self._context.draining.is_set():
             worked = False
@@ -61,6 +67,8 @@ class Flusher(threading.Thread):
                 self._dispatcher.write_answers(at_once=True)
             if not self._context.ownership.trusted():
                 break  # reclaimed by others before we could tell
+        with self._link.guard():
+            gate.give_back(self._link)
         self._link.close()
         self._project.close_connections()
 

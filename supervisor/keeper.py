@@ -183,6 +183,7 @@ class Keeper:
             safe_channels=self._safe_channels,
             resend_policies=self._resend_policies,
             waits=self._waits,
+            most_copies=self._context.project.most_copies,
             dead_on_timeout=self._dead_on_timeout,
             limit=RECLAIM_CHUNK,
         )

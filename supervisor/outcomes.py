@@ -51,10 +51,17 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True)
+class Forbidden:
+    """The provider forbids it: this message for what it is, or every one of the channel's. Others' messages tell."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """The request went out and no answer tells whether the provider took it."""
 
     reason: str
 
 
-SendOutcome = Accepted | NotSent | Refused | Paused | Unknown
+SendOutcome = Accepted | NotSent | Refused | Paused | Forbidden | Unknown

@@ -11,6 +11,7 @@ from pgsupervise.partitions.caps import Cap
 from pgsupervise.partitions.rows import ClaimedDelivery, ClaimedTask, Doubt, DueBatch, Person, Rendering
 from pgsupervise.partitions.windows import WindowRule
 
+from .limits import UNLIMITED, Limit
 from .outcomes import SendOutcome, TaskOutcome
 
 
@@ -77,7 +78,7 @@ class ChannelSpec:
     reconcile by them. `address_kind`: what it sends to are addresses of this kind, "email": they are checked at the
     seal and looked up in the suppression list. A channel without one sends to anything. `together`: so many messages at
     most go by one call of `send_together`, which the channel has where this is more than one; where a worker is killed
-    all of them are of unknown fate.
+    all of them are of unknown fate. `limit`: how much it may be asked for, by all workers together.
     """
 
     build: Callable[[], Channel]
@@ -87,6 +88,7 @@ class ChannelSpec:
     tells_later: bool = False
     address_kind: str = ""
     together: int = 1
+    limit: Limit = UNLIMITED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +146,10 @@ class Project:
     """Why a sealed delivery is no longer wished; empty where it is."""
     time_zone: str = "UTC"
     """The IANA zone of the recipients that have none of their own."""
+    most_copies: int = 3
+    """A message of unknown fate goes out at most so often in all; then it is held."""
+    most_per_hour: int = 0
+    """Messages by calls that one recipient gets within an hour at most; the others wait. 0 for no limit."""
     unknown_grace: timedelta = timedelta(minutes=15)
     """How long a provider may tell of a message of unknown fate before the message goes again or is held."""
     keep_provider_events: timedelta = timedelta(days=3)

@@ -6,7 +6,7 @@ put it off into the night, or so near to the next one that the cap would be exce
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from pgsupervise.metrics import recorder
@@ -69,6 +69,12 @@ def _allowed_at(project: Project, caps: Mapping[str, Cap], past: Past, doubt: Do
     at = allowed_at(doubt.at, doubt.person, project.time_zone, caps.get(delivery.policy), others)
     of_batch[delivery.batch_id] = at
     return at
+
+
+def rest_of(claimed: Sequence[ClaimedDelivery], left_out: Iterable[SentDelivery]) -> list[ClaimedDelivery]:
+    """Return the claimed deliveries but for those that are left out."""
+    gone = {result.delivery.id for result in left_out}
+    return [delivery for delivery in claimed if delivery.id not in gone]
 
 
 def _objection(project: Project, doubt: Doubt) -> str:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import cast
 
@@ -17,14 +17,19 @@ from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.partitions.states import DeliveryState
 
+from .breaker import copies_are_used_up
+from .gate import Gate, lone_gate
 from .grouping import next_group, whom
-from .outcomes import Accepted, NotSent, Paused, Refused, SendOutcome, Unknown
+from .outcomes import Accepted, Forbidden, NotSent, Paused, Refused, SendOutcome, Unknown
 from .project import Channel, GroupChannel, OnUnknown, Project, RestingChannel
 from .waiting_jobs import WaitingJobs
 
 logger = logging.getLogger(__name__)
 MOST_ATTEMPTS = 12
 """With SEND_RETRY that is about an hour and a half; then the delivery is refused with the last reason."""
+FORBIDDEN_TRIES = 3
+FORBIDDEN_AGAIN = timedelta(minutes=2)
+"""Longer than the channel is paused for: what is forbidden for what it is must not be tried first each time."""
 UNKNOWN_REST = timedelta(seconds=30)
 """A message of unknown fate is not sent again before this: the provider may still be at work on it, and tell so."""
 REACH_SECONDS, MOST_IN_REACH = 0.05, 200
@@ -52,12 +57,12 @@ class JobDone:
 class Senders:
     """Takes jobs, gives back results through `results`; `may_send` is asked before each call."""
 
-    def __init__(self, project: Project, count: int, may_send: Callable[[], bool]) -> None:
+    def __init__(self, project: Project, count: int, may_send: Callable[[], bool], gate: Gate | None = None) -> None:
         self.results: queue.SimpleQueue[JobDone] = queue.SimpleQueue()
         self._project = project
         self._may_send = may_send
         self._jobs = WaitingJobs(self._together)
-        self._paused_until: dict[str, float] = {}
+        self.gate = gate or lone_gate(project)
         self._call_seconds = 1.0
         self._threads = [threading.Thread(target=self._run, name=f"sender-{n}", daemon=True) for n in range(count)]
         for thread in self._threads:
@@ -91,11 +96,6 @@ class Senders:
         for thread in self._threads:
             thread.join()
 
-    def open_channels(self) -> list[str]:
-        """Return the channels that are not paused."""
-        now = time.monotonic()
-        return [name for name in self._project.channels if self._paused_until.get(name, 0.0) <= now]
-
     def _run(self) -> None:
         channels: dict[str, Channel] = {}
         while (job := self._jobs.next(lambda: _rest(channels))) is not None:
@@ -124,16 +124,30 @@ class Senders:
     def _send_group(
         self, group: Sequence[ClaimedDelivery], held_back: AbstractSet[tuple[str, str]], channels: dict[str, Channel]
     ) -> list[SentDelivery]:
-        ready = [delivery for delivery in group if whom(delivery) not in held_back and self._may_begin(delivery)]
+        ready = [delivery for delivery in group if whom(delivery) not in held_back and self._begins(delivery)]
+        begun = {delivery.id for delivery in ready}
+        for delivery in group:
+            if delivery.id not in begun:
+                self.gate.left(delivery)
         sent = self._send_together(ready, channels) if len(ready) > 1 else {}
         for delivery in ready:
-            # What goes alone is asked about anew: meanwhile the worker may have begun to drain, or the channel to rest.
-            if delivery.id not in sent and self._may_begin(delivery):
-                sent[delivery.id] = self._send(delivery, channels)
+            if delivery.id in sent:
+                continue
+            if len(ready) > 1 and not self._begins_again(delivery):
+                continue
+            sent[delivery.id] = self._send(delivery, channels)
         return [sent.get(delivery.id) or _not_begun(delivery) for delivery in group]
 
-    def _may_begin(self, delivery: ClaimedDelivery) -> bool:
-        return self._may_send() and delivery.channel in self.open_channels()
+    def _begins(self, delivery: ClaimedDelivery) -> bool:
+        return self.gate.begin(delivery, self._may_send)
+
+    def _begins_again(self, delivery: ClaimedDelivery) -> bool:
+        """Begin a message by itself that was refused with others, unless the worker drains by now, or the channel rests."""
+        self.gate.begins_again(delivery)
+        begun = self._begins(delivery)
+        if not begun:
+            self.gate.left(delivery)
+        return begun
 
     def _send(self, delivery: ClaimedDelivery, channels: dict[str, Channel]) -> SentDelivery:
         def call(channel: Channel) -> Sequence[SendOutcome | None]:
@@ -155,6 +169,8 @@ class Senders:
         self, deliveries: Sequence[ClaimedDelivery], channels: dict[str, Channel], call: Call
     ) -> dict[int, SentDelivery]:
         name, began = deliveries[0].channel, time.perf_counter()
+        if not self._project.channels[name].resend_is_safe and (copies := sum(d.copies > 0 for d in deliveries)):
+            recorder.deliveries_resent(name, copies)
         outcomes: Sequence[SendOutcome | None]
         try:
             if name not in channels:
@@ -172,45 +188,47 @@ class Senders:
         if len(known) < len(deliveries):
             fields = {"channel": name, "messages": len(deliveries) - len(known)}
             logger.warning("refused together: sent one by one", extra={"fields": fields})
-        self._take_note(known, seconds)
-        return {delivery.id: self._judge(delivery, outcome) for delivery, outcome in known}
+        return self._judged(known, seconds)
 
-    def _take_note(self, known: Sequence[tuple[ClaimedDelivery, SendOutcome]], seconds: float) -> None:
-        told: set[SendOutcome] = set()
+    def _judged(
+        self, known: Sequence[tuple[ClaimedDelivery, SendOutcome]], seconds: float
+    ) -> dict[int, SentDelivery]:
+        """Learn from the outcomes of one call, from those that are alike once, and return what becomes of each."""
+        blocked: dict[SendOutcome, bool] = {}
+        sent: dict[int, SentDelivery] = {}
         for delivery, outcome in known:
             recorder.delivery_finished(delivery.channel, _label(outcome), seconds)
-            if isinstance(outcome, Accepted) or outcome in told:
-                continue  # of a call's many messages that have fared alike one line is enough
-            told.add(outcome)
-            if isinstance(outcome, Paused):
-                self._pause(delivery.channel, outcome)
+            if outcome in blocked:
+                self.gate.over(delivery)
             else:
-                fields = {"channel": delivery.channel, "delivery": delivery.id, "attempt": delivery.attempt}
-                fields |= {"outcome": _label(outcome), "reason": storable(outcome.reason)}
-                logger.warning("delivery not accepted", extra={"fields": fields})
+                blocked[outcome] = self.gate.ended(delivery, outcome)
+                _tell(delivery, outcome)
+            sent[delivery.id] = self._judge(delivery, outcome, blocked=blocked[outcome])
+        return sent
 
-    def _pause(self, channel: str, outcome: Paused) -> None:
-        self._paused_until[channel] = time.monotonic() + outcome.retry_after.total_seconds()
-        fields = {"channel": channel, "seconds": outcome.retry_after.total_seconds(), "reason": outcome.reason}
-        logger.warning("channel paused", extra={"fields": fields})
-
-    def _judge(self, delivery: ClaimedDelivery, outcome: SendOutcome) -> SentDelivery:
+    def _judge(self, delivery: ClaimedDelivery, outcome: SendOutcome, *, blocked: bool) -> SentDelivery:
         match outcome:
             case Accepted(provider_id):
                 return SentDelivery(delivery, DeliveryState.ACCEPTED, provider_id=storable(provider_id, 200))
             case Refused(reason):
                 return SentDelivery(delivery, DeliveryState.REFUSED, error=storable(reason))
-            case Paused(reason, retry_after):
-                return SentDelivery(
-                    delivery, DeliveryState.RETRYING, error=storable(reason), delay=retry_after, burnt=False
-                )
+            case Paused(reason):
+                # It waits for its channel, and no longer: who resumes that by hand wants it to go.
+                return SentDelivery(delivery, DeliveryState.PENDING, error=storable(reason), burnt=False)
+            case Forbidden(reason):
+                return _after_forbidden(delivery, reason, blocked=blocked)
             case NotSent(reason, retry_after):
                 return _again(delivery, reason, retry_after or SEND_RETRY.delay(delivery.attempt))
             case Unknown(reason):
-                return self._judge_unknown(delivery, reason)
+                return replace(self._judge_unknown(delivery, reason), in_doubt=True)
 
     def _judge_unknown(self, delivery: ClaimedDelivery, reason: str) -> SentDelivery:
-        match way_of_unknown(self._project, delivery.policy, delivery.channel):
+        way = way_of_unknown(self._project, delivery.policy, delivery.channel)
+        if way is not OnUnknown.HOLD and copies_are_used_up(self._project, delivery):
+            recorder.deliveries_held(delivery.channel, "copies")
+            words = f"held: sent {delivery.copies + 1} times, of unknown fate: {storable(reason)}"
+            return SentDelivery(delivery, DeliveryState.UNKNOWN, error=words)
+        match way:
             case OnUnknown.RESEND:
                 return _again(delivery, reason, max(UNKNOWN_REST, SEND_RETRY.delay(delivery.attempt)))
             case OnUnknown.RECONCILE if delivery.attempt < MOST_ATTEMPTS:
@@ -229,8 +247,23 @@ def _rest(channels: Mapping[str, Channel]) -> None:
                 logger.exception("channel cannot rest", extra={"fields": {"channel": name}})
 
 
+def _tell(delivery: ClaimedDelivery, outcome: SendOutcome) -> None:
+    if not isinstance(outcome, Accepted | Paused):
+        fields = {"channel": delivery.channel, "delivery": delivery.id, "attempt": delivery.attempt}
+        fields |= {"outcome": _label(outcome), "reason": storable(outcome.reason)}
+        logger.warning("delivery not accepted", extra={"fields": fields})
+
+
 def _not_begun(delivery: ClaimedDelivery) -> SentDelivery:
     return SentDelivery(delivery, DeliveryState.PENDING, error="not begun", burnt=False)
+
+
+def _after_forbidden(delivery: ClaimedDelivery, reason: str, *, blocked: bool) -> SentDelivery:
+    if delivery.attempt >= FORBIDDEN_TRIES and not blocked:
+        return SentDelivery(delivery, DeliveryState.REFUSED, error=storable(reason))
+    # Not the next one on trial: where it is forbidden for what it is, the others would never go.
+    again = DeliveryState.RETRYING
+    return SentDelivery(delivery, again, error=storable(reason), delay=FORBIDDEN_AGAIN, burnt=not blocked)
 
 
 def _again(delivery: ClaimedDelivery, reason: str, delay: timedelta) -> SentDelivery:
@@ -259,6 +292,7 @@ _LABELS: Mapping[type[SendOutcome], SendEnd] = {
     NotSent: "not_sent",
     Refused: "refused",
     Paused: "paused",
+    Forbidden: "forbidden",
     Unknown: "unknown",
 }
 

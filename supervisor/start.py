@@ -58,6 +58,7 @@ def examine(config: Config, root: CompositionRoot) -> Examined:
         project = root.load(config.settings)
         faults += root.problems()
         faults += _memory_faults(config)
+        faults += _limit_faults(config, project)
     except root.ProjectError as error:
         faults.append(str(error))
     return Examined(project, listener, faults)
@@ -70,6 +71,16 @@ def _memory_faults(config: Config) -> list[str]:
     return [
         f"--max-memory is {config.max_memory} MiB, and the project alone takes {held:.0f}: each worker would be "
         f"replaced as soon as it serves; make it at least {2 * held:.0f}"
+    ]
+
+
+def _limit_faults(config: Config, project: Project) -> list[str]:
+    """A worker may make one call at least, or it would never send: fewer calls than workers cannot be kept."""
+    return [
+        f"channel {name!r} may have {spec.limit.in_flight} calls in flight, fewer than the {config.workers} workers, "
+        "each of which makes one: allow as many as all supervisors together have workers, or lower --processes"
+        for name, spec in project.channels.items()
+        if spec.limit.in_flight is not None and 1 <= spec.limit.in_flight < config.workers
     ]
 
 

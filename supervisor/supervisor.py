@@ -17,6 +17,7 @@ from pgsupervise.metrics import recorder
 
 from .adopted import reap_adopted
 from .board import Board, BoardRow
+from .channel_board import ChannelBoard
 from .child import Closeable, Serve, child_main, quiet_collector
 from .config import LAST_WORDS, Config
 from .context import ChildContext
@@ -49,6 +50,7 @@ class Supervisor:
         self.id: UUID = uuid4()
         kinds = [("worker", number) for number in range(config.workers)] + [("keeper", 0), ("exporter", 0)]
         self.board = Board(len(kinds))
+        self.channels = ChannelBoard(project.channels)
         self.slots = [Slot(kind, number, self.board.row(seat)) for seat, (kind, number) in enumerate(kinds)]
         self.inbox = SignalInbox(*_SIGNALS)
         self.overdue = Overdue(config, self.slots, project.longest_send)
@@ -219,6 +221,7 @@ class Supervisor:
             slot=slot.number,
             board=slot.board,
             common=self.board.parent,
+            channels=self.channels,
             wake_parent=self.inbox.wake,
         )
 

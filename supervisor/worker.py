@@ -26,6 +26,7 @@ def run_worker(child: ChildContext) -> int:
         slot=child.slot,
         board=child.board,
         common=child.common,
+        channels=child.channels,
         wake_parent=child.wake_parent,
         inbox=child.inbox,
         id=child.id,

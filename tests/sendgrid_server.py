@@ -15,7 +15,8 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,6 +45,8 @@ class Action(StrEnum):
     """Announce a longer body than is sent."""
     DRIP = "drip"
     """Answer a byte at a time, each soon after the last."""
+    SLOW = "slow"
+    """Answer after a while."""
     CLOSE_UNTOLD = "close_untold"
     """Answer, and close the connection without having said so."""
 
@@ -100,6 +103,12 @@ class SendGridServer(ThreadingHTTPServer):
         self.accepted: list[Message] = []
         self.rejected: list[list[Problem]] = []
         self.requests: list[str] = []
+        self.bodies: list[bytes] = []
+        """Of the messages that were read, as they came."""
+        self.arrivals: list[float] = []
+        """When (time.monotonic) each message came."""
+        self.under_way = 0
+        self.most_under_way = 0
         self.connections = 0
         self.default = Behaviour()
         self.stopping = threading.Event()
@@ -117,6 +126,19 @@ class SendGridServer(ThreadingHTTPServer):
         """Return what the request that has just come is in for."""
         with self._lock:
             return self._script.popleft() if self._script else self.default
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count a call among those that are under way."""
+        with self._lock:
+            self.arrivals.append(time.monotonic())
+            self.under_way += 1
+            self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.under_way -= 1
 
     def take(self, body: dict[str, Any]) -> str:
         """Accept a message and return its id."""
@@ -190,7 +212,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.sendgrid.requests.append(f"POST {self.path}")
         match self.path:
             case "/v3/mail/send":
-                self._mail_send(self.sendgrid.next_behaviour())
+                with self.sendgrid.counted():
+                    self._mail_send(self.sendgrid.next_behaviour())
             case "/_script":
                 self.sendgrid.script(*(Behaviour.from_json(values) for values in json.loads(self._body())))
                 self._reply(204)
@@ -209,7 +232,9 @@ class _Handler(BaseHTTPRequestHandler):
             case Action.HANG_UP_UNREAD:
                 self.close_connection = True  # what lies unread in the socket makes closing it a reset
                 return
-        status, body, found = problems(self.headers, self._body())
+        raw = self._body()
+        self.sendgrid.bodies.append(raw)
+        status, body, found = problems(self.headers, raw)
         if found:
             self.sendgrid.rejected.append(found)
             self._reply(status, _errors(found))
@@ -232,6 +257,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile = _Dripping(self.wfile, self.sendgrid.stopping)  # type: ignore[assignment]  # only writes
                 self._reply(behaviour.status, behaviour.text, headers)
                 self.close_connection = True
+            case Action.SLOW:
+                self.sendgrid.stopping.wait(0.2)
+                self._reply(behaviour.status, behaviour.text, headers)
             case Action.CLOSE_UNTOLD:
                 self._reply(behaviour.status, behaviour.text, headers)
                 self.close_connection = True

@@ -3,6 +3,7 @@
 All but those of what recipients and tenants wish, and of who gets no mail any more, are read-only.
 """
 
+from .channels import ChannelAdmin
 from .deliveries import DeliveryAdmin, InboxMessageAdmin, ProviderEventAdmin
 from .fan_out import FanOutAdmin, SubscriptionAdmin
 from .notifications import BatchAdmin, ClockAdmin, EventAdmin
@@ -13,6 +14,7 @@ from .workers import LeaseAdmin, WorkerAdmin
 
 __all__ = [
     "BatchAdmin",
+    "ChannelAdmin",
     "ClockAdmin",
     "DeliveryAdmin",
     "EventAdmin",

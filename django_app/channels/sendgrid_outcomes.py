@@ -1,15 +1,24 @@
 """What SendGrid's answer, or the lack of one, says about a message.
 
-| what happened                                       | outcome    | because                                   |
-|-----------------------------------------------------|------------|-------------------------------------------|
-| 202                                                 | `Accepted` | the only answer that means it             |
-| 429                                                 | `Paused`   | until the time that the answer names      |
-| 401, 403, 407, 3xx                                  | `Paused`   | key, quota, block, address of the service |
-| 408, 503                                            | `NotSent`  | it says so                                |
-| every other 4xx                                     | `Refused`  | this message will never do                |
-| every other 5xx, 200 and every other 2xx            | `Unknown`  | it may have been taken                    |
-| no connection, or it broke before the request's end | `NotSent`  | half a request is none                    |
-| no complete answer to a complete request            | `Unknown`  | it may have been taken                    |
+| what happened                                       | outcome     | because                                   |
+|-----------------------------------------------------|-------------|-------------------------------------------|
+| 202                                                 | `Accepted`  | the only answer that means it             |
+| 429                                                 | `Paused`    | until the time that the answer names      |
+| 401, 407, 3xx                                       | `Paused`    | key, quota, address of the service        |
+| 403                                                 | `Forbidden` | a block, or this message's sender         |
+| 408, 503                                            | `NotSent`   | it says so                                |
+| every other 4xx                                     | `Refused`   | this message will never do                |
+| every other 5xx, 200 and every other 2xx            | `Unknown`   | it may have been taken                    |
+| no connection, or it broke before the request's end | `NotSent`   | half a request is none                    |
+| no complete answer to a complete request            | `Unknown`   | it may have been taken                    |
+
+403 says "too many bad requests, temporary block" of an account, and is said of a sender that is not verified too. So it
+pauses the channel where it comes for three messages in a row, none having been accepted in between, and for the one
+that is on trial after a pause; nothing is burnt then. Otherwise the message is tried again after two minutes, and
+refused at its third try.
+
+429 pauses, for the whole cluster and until the time that the answer names, and one message goes on trial then. The rate
+is not lowered by guessing: a limit that is known is for `CHANNEL_LIMITS` to keep.
 
 Statuses decide, never the client's exception classes: 402, 406, 408, 451 and 502 have none of their own.
 
@@ -28,7 +37,7 @@ from http.client import HTTPException, InvalidURL
 from typing import Any, Protocol
 from urllib.error import URLError
 
-from pgsupervise.supervisor.outcomes import Accepted, NotSent, Paused, Refused, SendOutcome, Unknown
+from pgsupervise.supervisor.outcomes import Accepted, Forbidden, NotSent, Paused, Refused, SendOutcome, Unknown
 
 PAUSE = timedelta(seconds=60)
 SHORTEST_SECONDS, LONGEST_SECONDS = 1, 900
@@ -57,7 +66,9 @@ def of_answer(answer: Answer) -> SendOutcome:
             return Accepted(_storable(answer.headers.get("X-Message-Id", ""))[:LONGEST_PROVIDER_ID])
         case 429:
             return Paused(reason, wait_of(answer.headers) or PAUSE)
-        case 401 | 403 | 407:
+        case 403:
+            return Forbidden(reason)
+        case 401 | 407:
             return Paused(reason, PAUSE)
         case 408 | 503:
             return NotSent(reason, wait_of(answer.headers))

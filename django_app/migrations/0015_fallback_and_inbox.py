@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('pgsupervise', '0013_suppressions'),
+        ('pgsupervise', '0014_channel_limits'),
     ]
 
     operations = [

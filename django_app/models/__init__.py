@@ -1,5 +1,6 @@
 """The shared tables. Application code writes tasks and events; everything else is the workers'."""
 
+from .channel import Channel
 from .fan_out import FanOut, FanOutState, Subscription
 from .inbox import InboxMessage
 from .notification import Batch, Clock, Delivery, Event
@@ -11,6 +12,7 @@ from .worker import Lease, Worker
 
 __all__ = [
     "Batch",
+    "Channel",
     "Clock",
     "Delivery",
     "Event",

@@ -182,6 +182,9 @@ class Delivery(RecipientColumns):
         db_default=DeliveryState.PENDING.value,
     )
     attempt = models.PositiveIntegerField(default=0, db_default=0)
+    copies = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="So often it was sent without its being known whether it went out."
+    )
     not_before = models.DateTimeField(db_default=TransactionNow())
     claim_token = models.BigIntegerField(default=0, db_default=0, editable=False)
     claimed_by = models.UUIDField(null=True, editable=False)

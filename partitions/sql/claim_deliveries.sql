@@ -3,6 +3,7 @@
 -- One that waits for what its recipient wishes holds back its own policy's only.
 -- What is PENDING may go, whichever clock has said so; one with a time to come can only be of a worker that knows no WAITING.
 -- The OFFSETs keep the looks at other rows look-ups by recipient and by batch, whatever the statistics say.
+-- Whether a recipient gets much is asked of its last few messages first: for most that is all that is read.
 -- The lease's lock keeps a take-over waiting for this claim: see claim_tasks.sql.
 WITH fence AS MATERIALIZED (
     SELECT
@@ -60,4 +61,31 @@ RETURNING d.id, d.bucket, d.claim_token, d.batch_id, d.policy, d.recipient, d.ch
         WHERE s.address = lower((d.payload ->> 'to') COLLATE "C")
         OFFSET 0
     ) AS is_doubtful,
-    d.created_at
+    d.created_at,
+    d.copies,
+    CASE
+        WHEN d.copies > 0 THEN %(frequent_at)s > 0
+        WHEN %(frequent_at)s > 0 AND EXISTS (
+            SELECT
+            FROM (
+                SELECT last.finished_at
+                FROM pgsupervise_delivery last
+                WHERE last.bucket = %(bucket)s AND last.recipient = d.recipient AND last.id < d.id
+                ORDER BY last.id DESC
+                LIMIT 4
+            ) newest
+            WHERE newest.finished_at IS NULL OR newest.finished_at > now() - interval '1 hour'
+        ) THEN coalesce((
+            SELECT past.finished_at IS NULL OR past.finished_at > now() - interval '1 hour'
+            FROM pgsupervise_delivery past
+            WHERE past.bucket = %(bucket)s AND past.id = (
+                SELECT nth.id
+                FROM pgsupervise_delivery nth
+                WHERE nth.bucket = %(bucket)s AND nth.recipient = d.recipient AND nth.id < d.id
+                ORDER BY nth.id DESC
+                OFFSET %(frequent_at)s - 1
+                LIMIT 1
+            )
+        ), false)
+        ELSE false
+    END AS is_frequent

@@ -5,7 +5,8 @@
 -- The "|| ''" hides the state from the partial indexes: the primary key finds a row at once, they only the whole bucket.
 UPDATE pgsupervise_delivery d
 SET state = CASE WHEN d.proven_attempts IS NULL THEN sent.state ELSE 'ACCEPTED' END,
-    claimed_by = NULL, claimed_at = NULL, attempt = d.attempt - sent.unburnt, provider_id = sent.provider_id,
+    claimed_by = NULL, claimed_at = NULL, attempt = d.attempt - sent.unburnt, copies = d.copies + sent.copies,
+    provider_id = sent.provider_id,
     error = CASE
         WHEN d.proven_attempts IS NOT NULL THEN ''
         WHEN sent.state = 'WAITING' THEN d.error
@@ -25,8 +26,8 @@ SET state = CASE WHEN d.proven_attempts IS NULL THEN sent.state ELSE 'ACCEPTED' 
     END
 FROM unnest(
         %(ids)s::bigint[], %(tokens)s::bigint[], %(states)s::text[], %(provider_ids)s::text[], %(errors)s::text[],
-        %(delays)s::float8[], %(until)s::timestamptz[], %(unburnt)s::int[]
-    ) AS sent (id, token, state, provider_id, error, delay, until, unburnt)
+        %(delays)s::float8[], %(until)s::timestamptz[], %(unburnt)s::int[], %(copies)s::int[]
+    ) AS sent (id, token, state, provider_id, error, delay, until, unburnt, copies)
 WHERE d.bucket = %(bucket)s AND d.id = sent.id AND d.state || '' = 'SENDING' AND d.claim_token = sent.token
     AND EXISTS (
         SELECT FROM pgsupervise_lease l

@@ -1,6 +1,7 @@
 -- Which of the worker's buckets have events to fold, batches to seal, or deliveries to send, behind the owner's marks, and
 -- in which a delivery's time has come: of those that wait the first one alone is looked at.
--- Each look is LATERAL with a LIMIT: an EXISTS in the select list may be answered by hashing the whole table.
+-- Each look is LATERAL with a LIMIT: an EXISTS in the select list may be answered by hashing the whole table. Where all
+-- channels of a kind are paused, what is to go by them is not walked over.
 SELECT probe.bucket, probe.pending, probe.due, probe.safe, probe.unsafe, probe.ripe
 FROM (
     SELECT l.bucket, e.found IS NOT NULL AS pending, b.found IS NOT NULL AS due, safe.found IS NOT NULL AS safe,
@@ -30,7 +31,8 @@ FROM (
     LEFT JOIN LATERAL (
         SELECT true AS found
         FROM pgsupervise_delivery d
-        WHERE d.bucket = l.bucket AND d.state = 'PENDING' AND d.channel = ANY(%(safe)s) AND d.id > mark.safe_id
+        WHERE d.bucket = l.bucket AND d.state = 'PENDING' AND cardinality(%(safe)s::text[]) > 0
+            AND d.channel = ANY(%(safe)s) AND d.id > mark.safe_id
             AND d.not_before <= (SELECT greatest(simulated_at, now()) FROM pgsupervise_clock)
         ORDER BY d.id
         LIMIT 1
@@ -38,7 +40,8 @@ FROM (
     LEFT JOIN LATERAL (
         SELECT true AS found
         FROM pgsupervise_delivery d
-        WHERE d.bucket = l.bucket AND d.state = 'PENDING' AND d.channel = ANY(%(unsafe)s) AND d.id > mark.unsafe_id
+        WHERE d.bucket = l.bucket AND d.state = 'PENDING' AND cardinality(%(unsafe)s::text[]) > 0
+            AND d.channel = ANY(%(unsafe)s) AND d.id > mark.unsafe_id
             AND d.not_before <= (SELECT greatest(simulated_at, now()) FROM pgsupervise_clock)
         ORDER BY d.id
         LIMIT 1

@@ -12,4 +12,7 @@ PGSUPERVISE = {
     "SENDGRID_HOST": os.environ.get("CHAOS_SENDGRID_HOST", "http://127.0.0.1:9"),
     "SENDGRID_TIMEOUT": 2.0,
     "FROM_EMAIL": "Chaos <chaos@example.com>",
+    # Whoever is killed all the time may be killed twelve times with the same message; and all of it is one hour.
+    "MOST_COPIES": 12,
+    "MOST_PER_HOUR": 0,
 }

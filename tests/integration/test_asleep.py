@@ -55,7 +55,9 @@ def asleep(dsn: str) -> Iterator[psycopg.Connection]:
 def test_what_waits_is_not_walked_over(asleep: psycopg.Connection) -> None:
     asleep.execute("ANALYZE pgsupervise_delivery")
     for name in ("probe_notifications", *PROMOTIONS, "claim_deliveries"):
-        plan = plan_of(asleep, name, VALUES | {"buckets": f"{{{BUCKET}}}"}, analyze=True)
+        # The look at a recipient's last hour is bounded by itself, and left out here.
+        values = VALUES | {"buckets": f"{{{BUCKET}}}", "frequent_at": 0}
+        plan = plan_of(asleep, name, values, analyze=True)
         # Each of the four that are pending is looked at, and so is what stands in its way; two are found again by key.
         assert rows_read(plan, TABLE) <= 4 + 4 + 2, name
     claimed = asleep.execute("SELECT id FROM pgsupervise_delivery WHERE state = 'SENDING' ORDER BY id").fetchall()

@@ -14,7 +14,8 @@ import pytest
 from pgsupervise.partitions import deliveries
 from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.states import DeliveryState
-from pgsupervise.supervisor.dispatcher import Dispatcher, Wanted
+from pgsupervise.supervisor.claiming import Wanted
+from pgsupervise.supervisor.dispatcher import Dispatcher
 from pgsupervise.supervisor.mark_book import MarkBook
 from pgsupervise.supervisor.ownership import Ownership
 from pgsupervise.supervisor.senders import Senders

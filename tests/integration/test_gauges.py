@@ -215,7 +215,14 @@ INDEXES = {
     "gauge_unknown_deliveries": "pgsupervise_delivery_failed",
     "gauge_dead_tasks": "pgsupervise_finishedtask_*_id_idx",  # of each day
 }
-SMALL = {"gauge_leases", "gauge_workers", "gauge_limits", "gauge_oldest_transaction", "gauge_oldest_xmin"}
+SMALL = {
+    "gauge_leases",
+    "gauge_workers",
+    "gauge_limits",
+    "gauge_oldest_transaction",
+    "gauge_oldest_xmin",
+    "gauge_paused_channels",
+}
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -83,7 +83,7 @@ VALUES: dict[str, Any] = {
     "sealed_times": arrays.times([ANCIENT] * 128),
     **dict.fromkeys(["folded_ids", "sealed_ids", "safe_ids", "unsafe_ids"], arrays.numbers([0] * 128)),
     "states": arrays.texts(["ACCEPTED"] * 200),
-    **dict.fromkeys(["tokens", "unburnt"], arrays.numbers([0] * 200)),
+    **dict.fromkeys(["tokens", "unburnt", "copies"], arrays.numbers([0] * 200)),
     **dict.fromkeys(["provider_ids", "errors"], arrays.texts(["x"] * 200)),
     "delays": arrays.numbers([0] * 200),
     "closes_at": arrays.times([NOW] * 200),
@@ -105,6 +105,7 @@ VALUES: dict[str, Any] = {
     "until": NOW,  # of what is postponed
     "held": [1, 2, 3],
     "before": NOW,
+    "frequent_at": 34,
 }
 OTHERWISE: dict[tuple[str, str], Any] = {
     ("open_batches", "policies"): arrays.texts(["p"] * 200),
@@ -140,6 +141,7 @@ INDEXES = {
         "pgsupervise_delivery_ahead",
         "pgsupervise_delivery_in_turn",
         "pgsupervise_delivery_pkey",
+        "pgsupervise_delivery_recip",
         "pgsupervise_preference_one",
         "pgsupervise_recipient_one",
         "pgsupervise_event_read",
@@ -147,6 +149,7 @@ INDEXES = {
     },
     "promote_waiting_deliveries": {"pgsupervise_delivery_asleep", "pgsupervise_delivery_pkey"},
     "promote_retrying_deliveries": {"pgsupervise_delivery_asleep", "pgsupervise_delivery_pkey"},
+    "recent_sends": {"pgsupervise_delivery_recip"},
     "finish_deliveries": {"pgsupervise_delivery_pkey"},
     "settle_standbys": {"pgsupervise_delivery_one_per_channel"},
     "left_standbys": {"pgsupervise_delivery_standby", "pgsupervise_delivery_one_per_channel"},

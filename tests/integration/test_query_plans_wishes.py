@@ -39,6 +39,7 @@ INDEXES = {
         "pgsupervise_delivery_ahead",
         "pgsupervise_delivery_in_turn",
         "pgsupervise_delivery_pkey",
+        "pgsupervise_delivery_recip",
         "pgsupervise_preference_one",
         "pgsupervise_recipient_one",
         "pgsupervise_event_read",

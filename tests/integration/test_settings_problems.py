@@ -17,7 +17,10 @@ from django.test import override_settings
 from pgsupervise.django_app import channels, composition, readiness, settings
 from pgsupervise.django_app.channels.null import NullChannel
 from pgsupervise.django_app.policies import Policy, register
-from pgsupervise.supervisor.project import ChannelSpec, OnUnknown, PolicySpec
+from pgsupervise.supervisor.config import Config
+from pgsupervise.supervisor.limits import Limit
+from pgsupervise.supervisor.project import ChannelSpec, OnUnknown, PolicySpec, Project
+from pgsupervise.supervisor.start import examine
 from tests.registries import own_registries
 from tests.sendgrid_webhook import Signer
 
@@ -56,6 +59,60 @@ def test_the_key_may_come_from_the_environment(given: dict[str, Any], monkeypatc
     with override_settings(PGSUPERVISE=given):
         assert settings.problems() == []
         assert settings.read().sendgrid_api_key == SECRET
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("CHANNEL_LIMITS", ["sendgrid"], "is ['sendgrid']: it must be a dict such as"),
+        ("CHANNEL_LIMITS", {"sendgrid": 5}, "has 5 for 'sendgrid': it must be a dict such as"),
+        (
+            "CHANNEL_LIMITS",
+            {"sendgrid": {"per_minute": 5}},
+            "has the unknown key 'per_minute' for ",
+        ),
+        ("CHANNEL_LIMITS", {"sendgrid": {"per_second": -1}}, "for 'sendgrid': per_second is -1: it must be a number"),
+        ("CHANNEL_LIMITS", {"sendgrid": {"in_flight": 2.5}}, "for 'sendgrid': in_flight is 2.5: it must be an int"),
+        ("MOST_COPIES", 0, "is 0: it must be an int from 1"),
+        ("MOST_COPIES", True, "is True: it must be an int from 1"),
+        ("MOST_PER_HOUR", -1, "is -1: it must be an int from 1 to 10000, or 0 for no limit"),
+    ],
+)
+def test_limits_are_checked(name: str, value: Any, words: str) -> None:
+    with override_settings(PGSUPERVISE={name: value}):
+        (problem,) = settings.problems()
+    assert problem.startswith(f"PGSUPERVISE[{name!r}] {words}")
+
+
+def test_limits_are_put_on_their_channels_and_what_nobody_could_keep_is_told(db: str) -> None:
+    limits = {"sendgrid": {"per_second": 50, "in_flight": 3}}
+    with override_settings(PGSUPERVISE={"CHANNEL_LIMITS": limits, "MOST_COPIES": 2, "MOST_PER_HOUR": 9}):
+        project = composition.assemble()
+        assert composition.problems() == []
+    assert project.channels["sendgrid"].limit == Limit(per_second=50, in_flight=3)
+    assert project.channels["inbox"].limit == Limit()
+    assert (project.most_copies, project.most_per_hour) == (2, 9)
+    examined = examine(Config(partitions=8, metrics_port=0), _Root(project))
+    examined.close()
+    (fault,) = examined.faults
+    assert fault.startswith("channel 'sendgrid' may have 3 calls in flight, fewer than the 8 workers")
+    with override_settings(PGSUPERVISE={"CHANNEL_LIMITS": {"sendgrip": {}, "null": {"per_second": 1}}}):
+        first, second = composition.problems()
+    assert "'sendgrip', and there is no such channel: did you mean 'sendgrid'?" in first
+    assert "'null', which makes no call that could be limited" in second
+
+
+class _Root:
+    ProjectError: type[Exception] = composition.ProjectError
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def load(self, settings_module: str | None) -> Project:
+        return self._project
+
+    def problems(self) -> list[str]:
+        return []
 
 
 def test_all_faults_are_told_at_once() -> None:
@@ -171,7 +228,7 @@ def test_a_database_that_was_not_migrated_is_told(db: str) -> None:
         missing = (
             "0003_inbox, 0004_batches_in_order, 0005_finished_by_time, 0006_notifications_complete, "
             "0007_read_before_sending, 0008_left_out_at, 0009_fan_out, 0010_waiting_deliveries, "
-            "0011_turns_of_tenants, 0012_provider_events, 0013_suppressions, 0015_fallback_and_inbox"
+            "0011_turns_of_tenants, 0012_provider_events, 0013_suppressions, 0014_channel_limits, 0015_fallback_and_inbox"
         )
         assert problem == f"the database has not been migrated ({missing} missing): run manage.py migrate"
     finally:

@@ -14,6 +14,7 @@ from pgsupervise.partitions import tasks
 from pgsupervise.partitions.connection import Connection
 from pgsupervise.partitions.rows import ClaimedTask
 from pgsupervise.supervisor.board import Board
+from pgsupervise.supervisor.channel_board import ChannelBoard
 from pgsupervise.supervisor.config import Config
 from pgsupervise.supervisor.context import WorkerContext
 from pgsupervise.supervisor.outcomes import Done, TaskOutcome
@@ -71,6 +72,7 @@ class World:
             slot=0,
             board=board.row(0),
             common=board.row(1),
+            channels=ChannelBoard([]),
             wake_parent=lambda: None,
             inbox=SignalInbox(),
             ownership=ownership,

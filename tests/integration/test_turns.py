@@ -23,8 +23,9 @@ from pgsupervise.partitions.rows import ClaimedDelivery, DueBatch, NewDelivery
 from pgsupervise.partitions.statements import load
 from pgsupervise.supervisor import flushing
 from pgsupervise.supervisor import turns as supervisor_turns
+from pgsupervise.supervisor.claiming import Wanted
 from pgsupervise.supervisor.context import WorkerContext
-from pgsupervise.supervisor.dispatcher import Dispatcher, Wanted
+from pgsupervise.supervisor.dispatcher import Dispatcher
 from pgsupervise.supervisor.flushing import Flushing
 from pgsupervise.supervisor.link import Link
 from pgsupervise.supervisor.mark_book import MarkBook

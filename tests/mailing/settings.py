@@ -1,5 +1,6 @@
 """The tests' settings, with digests by SendGrid."""
 
+import json
 import os
 
 from tests.settings import *  # noqa: F403 - a variant of the tests' settings
@@ -16,4 +17,6 @@ PGSUPERVISE = {
     "SENDGRID_WEBHOOK_KEYS": NOBODYS_KEY,
     "FROM_EMAIL": "Tests <tests@example.com>",
     "BASE_URL": "https://shop.example",
+    "CHANNEL_LIMITS": json.loads(os.environ.get("TEST_CHANNEL_LIMITS", "{}")),
+    "MOST_PER_HOUR": int(os.environ.get("TEST_MOST_PER_HOUR", "0")),
 }

@@ -175,6 +175,8 @@ def test_the_processes_read_no_time_of_day_but_that_of_a_log_line() -> None:
 DJANGO_SIDE = {
     # How long ago something was, for a person to look at.
     ("django_app/admin/times.py", "timezone.now"),
+    # Whether a pause is over, for a person to look at.
+    ("django_app/models/channel.py", "timezone.now"),
     # The provider says until when to wait by its own clock; what is kept is a wait, bounded to seconds and minutes.
     ("django_app/channels/sendgrid_outcomes.py", "time.time"),
     # How old a signed request is: it is refused or taken, and nothing is stored.

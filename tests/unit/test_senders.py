@@ -12,7 +12,7 @@ from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.partitions.states import DeliveryState
 from pgsupervise.partitions.windows import WindowRule
-from pgsupervise.supervisor.outcomes import Accepted, NotSent, Paused, Refused, SendOutcome, Unknown
+from pgsupervise.supervisor.outcomes import Accepted, Forbidden, NotSent, Paused, Refused, SendOutcome, Unknown
 from pgsupervise.supervisor.project import Channel, ChannelSpec, OnUnknown, PolicySpec, Project
 from pgsupervise.supervisor.senders import MOST_ATTEMPTS, MOST_IN_REACH, UNKNOWN_REST, Job, Senders
 
@@ -31,8 +31,10 @@ class Scripted:
         return self._answer(delivery)
 
 
-def delivery(number: int = 1, *, attempt: int = 1, recipient: str = "ada", policy: str = "p") -> ClaimedDelivery:
-    return ClaimedDelivery(number, 0, 1, number, policy, recipient, "mail", {}, attempt)
+def delivery(
+    number: int = 1, *, attempt: int = 1, recipient: str = "ada", policy: str = "p", copies: int = 0
+) -> ClaimedDelivery:
+    return ClaimedDelivery(number, 0, 1, number, policy, recipient, "mail", {}, attempt, copies=copies)
 
 
 @contextmanager
@@ -76,7 +78,8 @@ def sent(senders: Senders, *deliveries: ClaimedDelivery) -> list[SentDelivery]:
         (Accepted("x1"), DeliveryState.ACCEPTED, True),
         (Refused("no such mailbox"), DeliveryState.REFUSED, True),
         (NotSent("503"), DeliveryState.RETRYING, True),
-        (Paused("429", timedelta(seconds=30)), DeliveryState.RETRYING, False),
+        (Paused("429", timedelta(seconds=30)), DeliveryState.PENDING, False),
+        (Forbidden("403"), DeliveryState.RETRYING, True),
         (Unknown("timeout"), DeliveryState.RETRYING, True),
     ],
 )
@@ -149,8 +152,42 @@ def test_a_paused_channel_is_not_asked_again() -> None:
     channel = Scripted(lambda one: Paused("429", timedelta(hours=1)))
     with pool(channel) as senders:
         sent(senders, delivery(1), delivery(2, recipient="bob"))
-        assert senders.open_channels() == []
+        assert senders.gate.open_channels() == []
     assert channel.seen == [1]
+
+
+def forbids(one: ClaimedDelivery) -> SendOutcome:
+    return Forbidden("403 no")
+
+
+def test_a_message_that_is_forbidden_is_refused_at_its_third_try_while_others_go() -> None:
+    channel = Scripted(lambda one: forbids(one) if one.recipient == "bad" else Accepted())
+    with pool(channel) as senders:
+        for attempt, state in ((1, "RETRYING"), (2, "RETRYING"), (3, "REFUSED")):
+            (result, good) = sent(senders, delivery(1, attempt=attempt, recipient="bad"), delivery(9))
+            assert (result.state, result.burnt, good.state) == (state, True, "ACCEPTED")
+        assert senders.gate.open_channels() == ["mail"]
+    assert result.error == "403 no"
+
+
+def test_the_third_message_in_a_row_that_is_forbidden_pauses_the_channel_and_burns_nothing() -> None:
+    channel = Scripted(forbids)
+    with pool(channel) as senders:
+        results = sent(senders, *(delivery(number, recipient=f"r{number}") for number in (1, 1, 2, 3, 4)))
+        assert senders.gate.open_channels() == []
+    assert channel.seen == [1, 2, 3], "the same message again is no other one, and waits behind itself"
+    assert [result.burnt for result in results] == [True, False, True, False, False]
+    assert results[3].delay > timedelta(seconds=60), "after the pause another one goes first"
+
+
+def test_a_message_of_unknown_fate_goes_out_at_most_three_times_then_it_is_held() -> None:
+    with pool(Scripted(lambda one: Unknown("timeout"))) as senders:
+        first, second, third = (sent(senders, delivery(copies=copies))[0] for copies in range(3))
+    assert [result.state for result in (first, second, third)] == ["RETRYING", "RETRYING", "UNKNOWN"]
+    assert all(result.in_doubt for result in (first, second, third))
+    assert third.error == "held: sent 3 times, of unknown fate: timeout"
+    with pool(Scripted(lambda one: Unknown("timeout")), safe=True) as senders:
+        assert sent(senders, delivery(copies=9))[0].state == "RETRYING", "nobody sees it twice"
 
 
 def test_without_trust_nothing_is_sent() -> None:

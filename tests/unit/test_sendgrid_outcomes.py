@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pgsupervise.django_app.channels.sendgrid import SendGridChannel
-from pgsupervise.supervisor.outcomes import Accepted, NotSent, Paused, Refused, Unknown
+from pgsupervise.supervisor.outcomes import Accepted, Forbidden, NotSent, Paused, Refused, Unknown
 from tests.sendgrid_sending import KEY, channel, delivery, outcome
 from tests.sendgrid_server import Action, Behaviour, SendGridServer
 
@@ -44,7 +44,7 @@ def test_202_is_accepted_under_the_providers_id(server: SendGridServer) -> None:
         (400, Refused),
         (401, Paused),
         (402, Refused),
-        (403, Paused),
+        (403, Forbidden),
         (404, Refused),
         (405, Refused),
         (406, Refused),

@@ -19,7 +19,7 @@ from pgsupervise.partitions.rows import DueBatch, NewDelivery
 from pgsupervise.partitions.states import DeliveryState
 from pgsupervise.partitions.windows import WindowRule
 from tests.integration.ownership.cluster_model import Process
-from tests.integration.ownership.delivery_model import Ledger, Message, Sending
+from tests.integration.ownership.delivery_model import MOST_COPIES, Ledger, Message, Sending
 from tests.integration.ownership.lease_machine import (
     BUCKETS,
     RECIPIENTS,
@@ -56,7 +56,7 @@ TELL = """
 INSERT INTO pgsupervise_providerevent (bucket, event_id, kind, delivery_id, attempt, address, occurred_at)
 VALUES (%s, %s, 'processed', %s, %s, 'ann', now())
 """
-DELIVERY_ROWS = "SELECT id, bucket, channel, state, claim_token, claimed_by, attempt FROM pgsupervise_delivery"
+DELIVERY_ROWS = "SELECT id, bucket, channel, state, claim_token, claimed_by, attempt, copies FROM pgsupervise_delivery"
 # Conservation: what a batch says that it has, what it has, and how often it was frozen in a delivery.
 BATCH_ROWS = """
 SELECT b.id, b.state = 'SEALED', b.item_count = coalesce(items.n, 0), coalesce(messages.n, 0), b.error
@@ -236,7 +236,8 @@ class DeliveryMachine(LeaseMachine):
     def finishes(self, chosen: list[Sending], state: DeliveryState, delay: timedelta, burnt: bool) -> None:
         for (by, epoch, bucket), group in _by_writer(chosen):
             until = NEVER if delay else START
-            sent = [SentDelivery(one.delivery, state, delay=delay, until=until, burnt=burnt) for one in group]
+            how: dict[str, Any] = {"delay": delay, "until": until, "burnt": burnt, "in_doubt": bool(delay)}
+            sent = [SentDelivery(one.delivery, state, **how) for one in group]
             written = deliveries.finish_deliveries(self.of(by), by.id, {(bucket, epoch): sent})
             assert written == self.ledger.finish(by, epoch, group, state, not delay, burnt)
             for number in written:
@@ -309,7 +310,8 @@ class DeliveryMachine(LeaseMachine):
 
     @rule(resend=st.booleans(), safe=st.sampled_from([[], [SAFE]]))
     def claims_of_the_dead_are_reclaimed(self, resend: bool, safe: list[str]) -> None:
-        found = reclaim.reclaim(self.keeper, safe_channels=safe, resend_policies=["p"] if resend else [])
+        policies = ["p"] if resend else []
+        found = reclaim.reclaim(self.keeper, safe_channels=safe, resend_policies=policies, most_copies=MOST_COPIES)
         assert (found.deliveries, found.unknown_deliveries) == self.ledger.reclaim(safe, resend)
 
     def check(self) -> None:

@@ -9,6 +9,7 @@ from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.partitions.states import DeliveryState
 from tests.integration.ownership.cluster_model import Cluster, Process
 
+MOST_COPIES = 2
 ASLEEP = (DeliveryState.WAITING, DeliveryState.RETRYING)
 AHEAD = (DeliveryState.PENDING, DeliveryState.SENDING, *ASLEEP)
 """What holds back a recipient's later messages by the same channel: all are of one policy."""
@@ -30,6 +31,7 @@ class Message:
     told: set[int] = field(default_factory=set)
     """Attempts that the provider has told of, and of which nobody has taken note yet."""
     proven: set[int] = field(default_factory=set)
+    copies: int = 0
 
     @property
     def bucket(self) -> int:
@@ -39,7 +41,7 @@ class Message:
     def row(self) -> tuple[object, ...]:
         """Return what the table shows."""
         claimer = self.claimer.id if self.claimer else None
-        return self.id, self.bucket, self.channel, self.state.value, self.token, claimer, self.attempt
+        return self.id, self.bucket, self.channel, self.state.value, self.token, claimer, self.attempt, self.copies
 
     def leave(self, state: DeliveryState) -> None:
         """End the claim. What the provider has told is known better."""
@@ -138,6 +140,7 @@ class Ledger:
             message.leave(state)
             message.due = due
             message.attempt -= not burnt
+            message.copies += not due
         return {message.id for message in ours}
 
     def release_unheld(self, process: Process) -> set[int]:
@@ -154,7 +157,8 @@ class Ledger:
         lost = [message for message in self.sending() if message.claimer and not message.claimer.live]
         unknown = 0
         for message in lost:
-            again = resend or message.channel in safe or bool(message.proven)
+            message.copies += 1
+            again = (resend and message.copies < MOST_COPIES) or message.channel in safe or bool(message.proven)
             message.leave(DeliveryState.PENDING if again else DeliveryState.UNKNOWN)
             message.token += 1
             unknown += not again
