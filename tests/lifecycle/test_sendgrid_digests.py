@@ -2,68 +2,18 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
-from pgsupervise.partitions.buckets import bucket_of
-from tests.lifecycle.conftest import Start
-from tests.lifecycle.supervising import Supervised
+from tests.lifecycle.conftest import StartMailing
+from tests.lifecycle.mailing import KEY, add_events, reaches
 from tests.lifecycle.test_trouble import run_cli
 from tests.project.tasks import hang_once
 from tests.sendgrid_server import Action, Behaviour, SendGridServer
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lifecycle
-KEY = "SG.this-is-the-key.nobody-may-see-it"
-LONG_AGO = datetime.now(UTC) - timedelta(days=1)
-StartMailing = Callable[..., Supervised]
-
-
-@pytest.fixture
-def provider() -> Iterator[SendGridServer]:
-    with SendGridServer() as server:
-        yield server
-
-
-@pytest.fixture
-def start_mailing(start: Start, provider: SendGridServer) -> StartMailing:
-    environment = {"SENDGRID_API_KEY": KEY, "TEST_SENDGRID_HOST": provider.url, "no_proxy": "127.0.0.1"}
-    return lambda **more: start(
-        "--log-level", "debug", settings="tests.mailing.settings", environment={**environment, **more}
-    )
-
-
-def add_events(watch: psycopg.Connection, policy: str, recipient: str, count: int) -> None:
-    """Insert rows as `notify()` does; the policy belongs to the settings of the supervisor, not to the tests' own."""
-    rows = [
-        (bucket_of(recipient), policy, recipient, "Bob", LONG_AGO + timedelta(minutes=minute))
-        for minute in range(count)
-    ]
-    with watch.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO pgsupervise_event (bucket, policy, recipient, actor, occurred_at) VALUES (%s, %s, %s, %s, %s)",
-            rows,
-        )
-
-
-def states(watch: psycopg.Connection) -> dict[str, int]:
-    return dict(watch.execute("SELECT state, count(*) FROM pgsupervise_delivery GROUP BY 1").fetchall())
-
-
-def hurry(watch: psycopg.Connection) -> None:
-    """Let a retry not wait out its delay."""
-    watch.execute("UPDATE pgsupervise_delivery SET not_before = now() WHERE state = 'RETRYING' AND not_before > now()")
-
-
-def reaches(watch: psycopg.Connection, expected: dict[str, int]) -> None:
-    def reached() -> bool:
-        hurry(watch)
-        return states(watch) == expected
-
-    wait_until(reached, 90, f"the deliveries are {expected}")
 
 
 def test_each_recipient_gets_one_valid_digest_and_the_key_is_in_no_log(

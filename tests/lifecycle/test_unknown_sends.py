@@ -13,14 +13,14 @@ import psycopg
 import pytest
 from django.test import override_settings
 
-from tests.lifecycle.test_sendgrid_digests import StartMailing, add_events, provider, reaches, start_mailing
+from tests.lifecycle.conftest import StartMailing
+from tests.lifecycle.mailing import add_events, reaches
 from tests.lifecycle.test_trouble import run_cli
 from tests.sendgrid_server import Action, Behaviour, SendGridServer
 from tests.sendgrid_webhook import Signer, event, tell
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lifecycle
-__all__ = ["provider", "start_mailing"]
 SIGNER = Signer()
 # Each is taken, and none of the answers says so.
 SILENT = {
