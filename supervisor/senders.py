@@ -142,7 +142,7 @@ class Senders:
         return self.gate.begin(delivery, self._may_send)
 
     def _begins_again(self, delivery: ClaimedDelivery) -> bool:
-        """Begin a message by itself that was refused with others, unless the worker drains by now, or the channel rests."""
+        """Begin by itself what was refused with others, unless the worker drains by now, or the channel rests."""
         self.gate.begins_again(delivery)
         begun = self._begins(delivery)
         if not begun:
@@ -190,9 +190,7 @@ class Senders:
             logger.warning("refused together: sent one by one", extra={"fields": fields})
         return self._judged(known, seconds)
 
-    def _judged(
-        self, known: Sequence[tuple[ClaimedDelivery, SendOutcome]], seconds: float
-    ) -> dict[int, SentDelivery]:
+    def _judged(self, known: Sequence[tuple[ClaimedDelivery, SendOutcome]], seconds: float) -> dict[int, SentDelivery]:
         """Learn from the outcomes of one call, from those that are alike once, and return what becomes of each."""
         blocked: dict[SendOutcome, bool] = {}
         sent: dict[int, SentDelivery] = {}

@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pgsupervise.partitions.rows import ClaimedDelivery, DueBatch, NewDelivery
 from pgsupervise.partitions.windows import WindowRule
 from pgsupervise.supervisor.board import Board
+from pgsupervise.supervisor.channel_board import ChannelBoard
 from pgsupervise.supervisor.config import Config
 from pgsupervise.supervisor.context import WorkerContext
 from pgsupervise.supervisor.flusher import Flusher
@@ -89,6 +90,7 @@ def flushing(project: Project, connection: psycopg.Connection) -> Iterator[None]
         wake_parent=lambda: None,
         inbox=SignalInbox(),
         ownership=ownership,
+        channels=ChannelBoard(project.channels),
     )
     flusher = Flusher(context)
     flusher.start()

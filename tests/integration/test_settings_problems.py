@@ -228,7 +228,8 @@ def test_a_database_that_was_not_migrated_is_told(db: str) -> None:
         missing = (
             "0003_inbox, 0004_batches_in_order, 0005_finished_by_time, 0006_notifications_complete, "
             "0007_read_before_sending, 0008_left_out_at, 0009_fan_out, 0010_waiting_deliveries, "
-            "0011_turns_of_tenants, 0012_provider_events, 0013_suppressions, 0014_channel_limits, 0015_fallback_and_inbox"
+            "0011_turns_of_tenants, 0012_provider_events, 0013_suppressions, 0014_channel_limits, "
+            "0015_fallback_and_inbox"
         )
         assert problem == f"the database has not been migrated ({missing} missing): run manage.py migrate"
     finally:
