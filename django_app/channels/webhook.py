@@ -1,14 +1,9 @@
 """Digests as webhooks, signed by the rules of Standard Webhooks (standardwebhooks.com, specification 1.0.0)."""
 
-import hashlib
-import hmac
 import json
-import time
-from base64 import b64encode
 from collections.abc import Sequence
 from http.client import HTTPException
 
-from pgsupervise.django_app.channel_settings import secret_bytes
 from pgsupervise.django_app.texts import one_line
 from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.supervisor.outcomes import Accepted, NotSent, Refused, SendOutcome, Unknown
@@ -18,6 +13,7 @@ from .endpoints import EndpointOf, LookUpError, looked_up
 from .guarded_http import Answer, UnreachableError, UnsentError, post, words_of
 from .identity import identity_of
 from .sendgrid_outcomes import wait_of
+from .webhook_signature import signed_now
 
 
 class WebhookChannel:
@@ -41,7 +37,7 @@ class WebhookChannel:
         body = body_of(delivery)
         headers = {"Content-Type": "application/json", "User-Agent": "pgsupervise"}
         try:
-            headers |= signed(identity_of(delivery), int(time.time()), body, endpoint.secrets)
+            headers |= signed_now(identity_of(delivery), body, endpoint.secrets)
             answer = post(endpoint.url, body, headers, timeout=self._timeout, allowed=self._allowed)
         except (UnreachableError, TypeError, ValueError) as fault:
             return Refused(one_line(str(fault)))
@@ -65,17 +61,6 @@ def body_of(delivery: ClaimedDelivery) -> bytes:
     }
     whole = {"type": "digest", "timestamp": delivery.created_at.isoformat(), "data": data}
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def signed(message_id: str, at: int, body: bytes, secrets: Sequence[str]) -> dict[str, str]:
-    """Return the three headers. Raises TypeError or ValueError for a secret that is none, without showing it."""
-    content = f"{message_id}.{at}.".encode() + body
-    signatures = (hmac.new(secret_bytes(secret), content, hashlib.sha256).digest() for secret in secrets)
-    return {
-        "webhook-id": message_id,
-        "webhook-timestamp": str(at),
-        "webhook-signature": " ".join(f"v1,{b64encode(signature).decode()}" for signature in signatures),
-    }
 
 
 def of_answer(answer: Answer, reason: str) -> SendOutcome:

@@ -3,7 +3,6 @@
 The primary key holds the bucket, by the rule of 0002.
 """
 
-import django.contrib.postgres.fields
 import django.db.models.deletion
 import pgsupervise.django_app.models.fields
 from django.db import migrations, models
@@ -70,7 +69,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='delivery',
             name='proven_attempts',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.PositiveIntegerField(), help_text="Those that the provider's events prove it has taken.", null=True, size=None),
+            field=pgsupervise.django_app.models.fields.NumbersField(help_text="Those that the provider's events prove it has taken.", null=True),
         ),
         migrations.AddField(
             model_name='delivery',

@@ -33,6 +33,14 @@ class ChangedAtField(models.DateTimeField):  # type: ignore[type-arg]  # generic
         return TransactionNow()
 
 
+class NumbersField(models.Field):  # type: ignore[type-arg]  # generic for the type checker only
+    """Whole numbers, as PostgreSQL's integer[]; Django's own array asks for one app more in INSTALLED_APPS."""
+
+    def db_type(self, connection: object) -> str:
+        """Return the column's type."""
+        return "integer[]"
+
+
 class KeyBucket(models.Func):
     """`bucket_of()` as an SQL expression, for the CHECK constraints."""
 

@@ -2,13 +2,12 @@
 
 from datetime import UTC, datetime
 
-from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
 from pgsupervise.partitions.states import BatchState, DeliveryState, EventState
 
-from .fields import BucketField, KeyBucket, TransactionNow
+from .fields import BucketField, KeyBucket, NumbersField, TransactionNow
 
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """When events may have occurred: PostgreSQL has an infinity, and a window's end must be a date that Python can hold."""
@@ -201,9 +200,7 @@ class Delivery(RecipientColumns):
         max_length=20, default="", db_default="", help_text="What the provider's events say of it."
     )
     delivered_at = models.DateTimeField(null=True, help_text="When the recipient's own server took it.")
-    proven_attempts = ArrayField(
-        models.PositiveIntegerField(), null=True, help_text="Those that the provider's events prove it has taken."
-    )
+    proven_attempts = NumbersField(null=True, help_text="Those that the provider's events prove it has taken.")
     duplicates = models.PositiveSmallIntegerField(
         default=0, db_default=0, help_text="How many more than one of its attempts the provider has taken."
     )

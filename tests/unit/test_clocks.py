@@ -180,6 +180,8 @@ DJANGO_SIDE = {
     # The provider says until when to wait by its own clock; what is kept is a wait, bounded to seconds and minutes.
     ("django_app/channels/sendgrid_outcomes.py", "time.time"),
     # How old a signed request is: it is refused or taken, and nothing is stored.
+    # The time that a webhook's receiver compares with its own, by Standard Webhooks.
+    ("django_app/channels/webhook_signature.py", "time.time"),
     ("django_app/sendgrid_views.py", "timezone.now"),
     # Whether a worker that sleeps is to be woken for a task of soon: what is stored is the time that was given.
     ("django_app/times.py", "timezone.now"),

@@ -102,7 +102,7 @@ def test_a_pause_in_the_middle_of_sending_one_by_one_leaves_the_rest_unburnt() -
     results = sent_by(channel, *people("ann", "bob", "cid"))
     assert channel.calls == [[1, 2, 3], [1]]
     assert [(result.state, result.burnt) for result in results] == [
-        ("RETRYING", False),
+        ("PENDING", False),
         ("PENDING", False),
         ("PENDING", False),
     ]

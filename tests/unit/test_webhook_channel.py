@@ -11,7 +11,8 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from pgsupervise.django_app.channels import known
 from pgsupervise.django_app.channels.endpoints import Endpoint, endpoint_of
-from pgsupervise.django_app.channels.webhook import WebhookChannel, signed
+from pgsupervise.django_app.channels.webhook import WebhookChannel
+from pgsupervise.django_app.channels.webhook_signature import signed
 from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.supervisor.outcomes import Accepted, NotSent, Refused, SendOutcome, Unknown
 from tests.hook_server import HookServer, Say
