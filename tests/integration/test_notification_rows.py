@@ -15,8 +15,8 @@ from pgsupervise.partitions.deliveries import DeliveryClaim, SentDelivery
 from pgsupervise.partitions.errors import LeaseLostError
 from pgsupervise.partitions.events import Folding
 from pgsupervise.partitions.marks import Marks
-from pgsupervise.partitions.rows import ClaimedDelivery, DueBatch, Item, NewDelivery
-from pgsupervise.partitions.states import DeliveryState
+from pgsupervise.partitions.rows import ClaimedDelivery, DueBatch, Item, NewDelivery, Reduced
+from pgsupervise.partitions.states import DeliveryState, Reason
 from pgsupervise.partitions.windows import WindowRule
 from tests.integration.world import one, owner_of
 
@@ -107,20 +107,39 @@ def test_folding_piece_by_piece_gives_what_folding_at_once_gives(connect: Connec
     assert rows == [(9, "CLOSED"), (9, "CLOSED"), (9, "CLOSED"), (9, "CLOSED"), (7, "OPEN")]
 
 
-def test_a_former_owner_folds_and_seals_nothing(connect: Connect) -> None:
+def everything(connection: psycopg.Connection) -> list[Any]:
+    tables = ("pgsupervise_event", "pgsupervise_batch", "pgsupervise_delivery")
+    return [connection.execute(f"SELECT * FROM {table} ORDER BY id".encode()).fetchall() for table in tables]
+
+
+def test_a_former_owner_changes_nothing(connect: Connect) -> None:
     connection = connect()
     owner, epochs = owner_of(connection, BUCKET)
+    former, now = epochs[BUCKET] - 1, epochs[BUCKET]
+
+    def refused(write: Callable[[], object]) -> None:
+        before = everything(connection)
+        with pytest.raises(LeaseLostError):
+            write()
+        assert everything(connection) == before
+
+    def add_flush(at: datetime) -> None:
+        flush = add_event(connection, at)
+        connection.execute("UPDATE pgsupervise_event SET is_flush = true WHERE id = %s", [flush])
+
+    add_flush(NOON)  # it finds nothing to close
+    refused(lambda: fold(connection, owner, former))
     add_event(connection, NOON)
-    with pytest.raises(LeaseLostError):
-        fold(connection, owner, epochs[BUCKET] - 1)
-    fold(connection, owner, epochs[BUCKET])
-    with pytest.raises(LeaseLostError):
-        seal(connection, owner, epochs[BUCKET] - 1, NOON + 9 * HOUR)
-    with pytest.raises(LeaseLostError):
-        batches.postpone_batches(
-            connection, bucket=BUCKET, owner=owner, epoch=epochs[BUCKET] - 1, errors=[(1, "x")], until=NOON
-        )
-    assert one(connection, "SELECT count(*) FROM pgsupervise_delivery") == 0
+    refused(lambda: fold(connection, owner, former))
+    assert len(fold(connection, owner, now)) == 2
+    add_flush(NOON + timedelta(minutes=1))  # it closes the batch, and puts nothing into it
+    refused(lambda: fold(connection, owner, former))
+    (batch,) = readable(due_now(connection))
+    told = Reduced([NewDelivery("inbox", {})], batch.item_ids[:1], Reason.MUTED)
+    lease: dict[str, Any] = {"bucket": BUCKET, "owner": owner, "epoch": former}
+    refused(lambda: batches.seal_batches(connection, **lease, rendered=[(batch, told)]))
+    refused(lambda: batches.postpone_batches(connection, **lease, errors=[(batch.id, "x")], until=NOON))
+    assert batches.seal_batches(connection, **{**lease, "epoch": now}, rendered=[(batch, told)]) == 1
 
 
 def test_an_unknown_policy_is_left_for_newer_code(connect: Connect) -> None:
