@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -15,6 +16,7 @@ from pgsupervise.django_app.notifications import Notification, notify, notify_ma
 from pgsupervise.django_app.policies import Policy, register
 from pgsupervise.django_app.resolving import Resolution, resolve
 from pgsupervise.django_app.retracting import Retraction, retract, retract_about
+from pgsupervise.partitions.buckets import bucket_of
 from tests.integration.test_flushing import World
 from tests.integration.test_notification_rows import ADA, HOUR, NOON
 from tests.integration.world import one
@@ -151,3 +153,12 @@ def test_what_is_about_nothing_saved_is_refused(world: World) -> None:
         with pytest.raises(error, match=words):
             retract_about(wrong)  # type: ignore[arg-type]  # wrong on purpose
     assert one(world.connection, "SELECT count(*) FROM pgsupervise_event") == 0
+
+
+def test_a_key_names_the_event_of_one_policy_and_one_recipient(world: World) -> None:
+    register(Policy(name="other", window=HOUR, channel="null"))
+    neighbour = next(name for number in count() if bucket_of(name := f"user{number}@example.com") == bucket_of(ADA))
+    others = [told(recipient=neighbour, idempotency_key="k"), notify("other", ADA, idempotency_key="k")]
+    event = told(idempotency_key="k")
+    assert retract(policy="p", recipient=ADA, idempotency_key="k") is RETRACTED
+    assert [state(each) for each in [event, *others]] == [("RETRACTED", None), ("PENDING", None), ("PENDING", None)]
