@@ -19,7 +19,7 @@ from .statements import load
 
 
 class DueTurn(NamedTuple):
-    """Due batches of tenants that a chunk has left out, and the tenant behind which the next turn begins."""
+    """Due batches of tenants that a chunk has left out; behind the tenant `last` the next turn begins."""
 
     batches: list[DueBatch | UnreadableBatch]
     last: str
@@ -52,8 +52,8 @@ def batches_in_turn(
     with sent_together(connection):
         rows = connection.execute(load("batches_in_turn"), parameters)
     found = rows.fetchall()
-    places = [(deliver_at, id_) for _, deliver_at, id_ in found]
-    return DueTurn(due_at(connection, front, places) if places else [], _last([row[0] for row in found], limit))
+    places = [(deliver_at, id_) for _, deliver_at, id_ in found if id_ is not None]
+    return DueTurn(due_at(connection, front, places) if places else [], found[0][0])
 
 
 def deliveries_in_turn(
@@ -71,10 +71,5 @@ def deliveries_in_turn(
     with sent_together(connection):
         rows = connection.execute(load("deliveries_in_turn"), parameters)
     found = rows.fetchall()
-    claims = [claim._replace(limit=1, after=id_ - 1, ripe=False) for _, id_ in found]
-    return ClaimTurn(claims, _last([tenant for tenant, _ in found], limit))
-
-
-def _last(tenants: Sequence[str], limit: int) -> str:
-    """Return where the next turn goes on: behind the last one where there may be more of them, else at the start."""
-    return max(tenants) if len(set(tenants)) == limit else ""
+    claims = [claim._replace(limit=1, after=id_ - 1, ripe=False) for _, id_ in found if id_ is not None]
+    return ClaimTurn(claims, found[0][0])

@@ -25,7 +25,7 @@ WITH RECURSIVE tenant AS (
         ORDER BY b.deliver_at, b.id
         LIMIT %(limit)s
     ) first
-    WHERE tenant.name > %(last)s AND tenant.name <> ALL(%(served)s::text[])
+    WHERE tenant.name > %(last)s AND tenant.name NOT IN (SELECT unnest(%(served)s::text[]))
     LIMIT %(limit)s * %(limit)s
 ), without AS (
     SELECT b.id, b.deliver_at, b.recipient, b.tenant, row_number() OVER (ORDER BY b.deliver_at, b.id) AS place
@@ -35,27 +35,38 @@ WITH RECURSIVE tenant AS (
         AND '' <> ALL(%(served)s::text[])
     ORDER BY b.deliver_at, b.id
     LIMIT %(limit)s
+), chosen AS (
+    SELECT left_out.tenant, left_out.deliver_at, left_out.id, left_out.place
+    FROM (
+        SELECT id, deliver_at, recipient, tenant, place FROM without
+        UNION ALL
+        SELECT id, deliver_at, recipient, tenant, place FROM head
+    ) left_out
+    WHERE NOT EXISTS (
+            SELECT FROM pgsupervise_batch earlier
+            WHERE earlier.bucket = %(bucket)s AND earlier.recipient = left_out.recipient AND earlier.state = 'OPEN'
+                AND earlier.policy = ANY(%(policies)s)
+                AND (earlier.deliver_at, earlier.id) < (left_out.deliver_at, left_out.id)
+                AND (earlier.deliver_at, earlier.id) > (%(after_time)s, %(after_id)s)
+            OFFSET 0
+        ) AND NOT EXISTS (
+            SELECT FROM pgsupervise_batch earlier
+            WHERE earlier.bucket = %(bucket)s AND earlier.recipient = left_out.recipient AND earlier.state = 'CLOSED'
+                AND earlier.policy = ANY(%(policies)s)
+                AND (earlier.deliver_at, earlier.id) < (left_out.deliver_at, left_out.id)
+                AND (earlier.deliver_at, earlier.id) > (%(after_time)s, %(after_id)s)
+            OFFSET 0
+        )
+    ORDER BY left_out.place, left_out.tenant
+    LIMIT %(limit)s
+), reached AS (
+    SELECT CASE
+            WHEN (SELECT count(DISTINCT chosen.tenant) FROM chosen) = %(limit)s THEN (SELECT max(chosen.tenant) FROM chosen)
+            WHEN (SELECT count(*) FROM head) = %(limit)s * %(limit)s THEN (SELECT max(head.tenant) FROM head)
+            ELSE ''
+        END AS last
 )
-SELECT left_out.tenant, left_out.deliver_at, left_out.id
-FROM (
-    SELECT id, deliver_at, recipient, tenant, place FROM without
-    UNION ALL
-    SELECT id, deliver_at, recipient, tenant, place FROM head
-) left_out
-WHERE NOT EXISTS (
-        SELECT FROM pgsupervise_batch earlier
-        WHERE earlier.bucket = %(bucket)s AND earlier.recipient = left_out.recipient AND earlier.state = 'OPEN'
-            AND earlier.policy = ANY(%(policies)s)
-            AND (earlier.deliver_at, earlier.id) < (left_out.deliver_at, left_out.id)
-            AND (earlier.deliver_at, earlier.id) > (%(after_time)s, %(after_id)s)
-        OFFSET 0
-    ) AND NOT EXISTS (
-        SELECT FROM pgsupervise_batch earlier
-        WHERE earlier.bucket = %(bucket)s AND earlier.recipient = left_out.recipient AND earlier.state = 'CLOSED'
-            AND earlier.policy = ANY(%(policies)s)
-            AND (earlier.deliver_at, earlier.id) < (left_out.deliver_at, left_out.id)
-            AND (earlier.deliver_at, earlier.id) > (%(after_time)s, %(after_id)s)
-        OFFSET 0
-    )
-ORDER BY left_out.place, left_out.tenant
-LIMIT %(limit)s
+SELECT reached.last, chosen.deliver_at, chosen.id
+FROM reached
+LEFT JOIN chosen ON true
+ORDER BY chosen.place, chosen.tenant

@@ -230,6 +230,39 @@ def test_more_tenants_than_there_is_room_for_come_one_after_the_other(owner: Own
     assert seen == [tenant for tenant, _ in few], "in six rounds of some fifty"
 
 
+def test_tenants_of_whom_nothing_may_go_keep_no_other_ones_turn(owner: Owner) -> None:
+    large = [("large", name) for name in names("many", 400)]
+    few = names("few", 100)
+    queued = [(f"queue{number}", name) for number in range(3) for name in few[number * 30 : number * 30 + 30]]
+    fill(owner, [*large, *[("blocked", few[98])] * 5, *queued, ("small", few[99])])
+    owner.connection.execute(
+        """UPDATE pgsupervise_delivery SET state = 'RETRYING', not_before = now() + interval '1 hour'
+        WHERE id = (SELECT min(id) FROM pgsupervise_delivery WHERE tenant = 'blocked')"""
+    )
+    assert "small" in [tenant for sent in owner.rounds(8, most=4) for tenant in tenants(owner, sent)]
+
+
+def test_batches_that_stand_behind_others_keep_no_other_tenants_turn(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flushing, "SEAL_CHUNK", 3)
+    monkeypatch.setattr(flushing, "BESIDE", 2)
+    many, few = names("many", 40), names("few", 40)
+    late = NOON + 9999 * SECOND
+    owner.due(
+        [
+            *[("large", name, NOON + number * SECOND) for number, name in enumerate(many)],
+            *[("blocked", many[-1], late)] * 2,
+            *[("queue", name, late) for name in few[:30]],
+            ("small", few[39], late),
+        ]
+    )
+    marks = Marks()
+    for _ in range(4):
+        assert owner.seal(0.0, marks)
+    assert "small" in [tenant for tenant, _, _ in owner.sealed()]
+
+
 def test_who_has_no_tenants_pays_for_one_look_a_second(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(owner, [("", name) for name in names("many", 60)])
     monkeypatch.setattr(supervisor_turns, "LOOK_SECONDS", math.inf)
