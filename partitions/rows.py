@@ -177,8 +177,8 @@ class ClaimedDelivery(NamedTuple):
     payload: dict[str, Any]
     attempt: int
     is_doubtful: bool = False
-    """Its recipient has wishes or quiet hours, its address is suppressed, or some of its items have been read: look
-    again before it is sent.
+    """Its recipient or tenant has wishes, it has quiet hours, its address is suppressed, or some of its items have been
+    read: look again before it is sent.
     """
     created_at: datetime = ANCIENT
     """When it was sealed, by the database's clock."""

@@ -56,7 +56,11 @@ RETURNING d.id, d.bucket, d.claim_token, d.batch_id, d.policy, d.recipient, d.ch
         SELECT FROM pgsupervise_event e
         WHERE e.bucket = %(bucket)s AND e.batch_id = d.batch_id AND e.read_at IS NOT NULL
         OFFSET 0
-    ) OR EXISTS (
+    ) OR (d.tenant <> '' AND EXISTS (
+        SELECT FROM pgsupervise_tenantpreference t
+        WHERE t.tenant = d.tenant
+        OFFSET 0
+    )) OR EXISTS (
         SELECT FROM pgsupervise_suppression s
         WHERE s.address = lower((d.payload ->> 'to') COLLATE "C")
         OFFSET 0

@@ -144,6 +144,7 @@ INDEXES = {
         "pgsupervise_delivery_recip",
         "pgsupervise_preference_one",
         "pgsupervise_recipient_one",
+        "pgsupervise_tenantpreference_one",
         "pgsupervise_event_read",
         "pgsupervise_suppression_one",
     },

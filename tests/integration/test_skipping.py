@@ -186,6 +186,15 @@ def test_a_tenants_new_word_counts_for_a_recipient_with_wishes(wishing: Wishing)
     assert set(wishing.look_again(wishing.claim()).values()) == {"muted"}
 
 
+def test_a_tenants_new_word_counts_for_those_of_whom_nothing_is_stored(wishing: Wishing) -> None:
+    sealed(wishing, "news", tenant="acme")
+    sealed(wishing, "news", tenant="other")
+    set_tenant_preference("acme", policy="news", muted=True)
+    claimed = wishing.claim()
+    assert [delivery.is_doubtful for delivery in claimed] == [True, True, False, False]
+    assert list(wishing.look_again(claimed).values()) == ["muted", "muted"]
+
+
 def test_where_nobody_wishes_anything_nothing_is_read(wishing: Wishing) -> None:
     sealed(wishing, "news")
     claimed = wishing.claim()
