@@ -8,6 +8,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from pgsupervise.partitions import arrays, batches, deliveries, events, leases, reclaim, workers
 from pgsupervise.partitions.buckets import bucket_of
@@ -109,7 +110,8 @@ def test_folding_piece_by_piece_gives_what_folding_at_once_gives(connect: Connec
 
 def everything(connection: psycopg.Connection) -> list[Any]:
     tables = ("pgsupervise_event", "pgsupervise_batch", "pgsupervise_delivery")
-    return [connection.execute(f"SELECT * FROM {table} ORDER BY id".encode()).fetchall() for table in tables]
+    query = sql.SQL("SELECT * FROM {} ORDER BY id")
+    return [connection.execute(query.format(sql.Identifier(table))).fetchall() for table in tables]
 
 
 def test_a_former_owner_changes_nothing(connect: Connect) -> None:
@@ -140,6 +142,19 @@ def test_a_former_owner_changes_nothing(connect: Connect) -> None:
     refused(lambda: batches.seal_batches(connection, **lease, rendered=[(batch, told)]))
     refused(lambda: batches.postpone_batches(connection, **lease, errors=[(batch.id, "x")], until=NOON))
     assert batches.seal_batches(connection, **{**lease, "epoch": now}, rendered=[(batch, told)]) == 1
+
+
+def test_a_former_owner_promotes_nothing(connect: Connect) -> None:
+    connection = connect()
+    owner, epochs = owner_of(connection, BUCKET)
+    digests(connection, owner, epochs[BUCKET], 2)
+    connection.execute("UPDATE pgsupervise_delivery SET state = CASE id % 2 WHEN 0 THEN 'WAITING' ELSE 'RETRYING' END")
+    before = everything(connection)
+    ripe = DeliveryClaim(BUCKET, epochs[BUCKET] - 1, ["inbox"], 10, ripe=True)
+    assert deliveries.claim_deliveries(connection, owner, [ripe]) == [[]]
+    assert everything(connection) == before
+    (claimed,) = deliveries.claim_deliveries(connection, owner, [ripe._replace(epoch=epochs[BUCKET])])
+    assert len(claimed) == 2
 
 
 def test_an_unknown_policy_is_left_for_newer_code(connect: Connect) -> None:

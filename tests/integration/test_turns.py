@@ -111,7 +111,7 @@ class Owner:
         )
         return list(rows)
 
-    def rounds(self, per_round: int, most: int) -> Iterator[list[ClaimedDelivery]]:
+    def rounds(self, per_round: int, most: int, *, ripe: bool = False) -> Iterator[list[ClaimedDelivery]]:
         """Claim and send until nothing is left, or for so many rounds; yield what was sent in each."""
         context = MagicMock(id=self.owner, project=self.project, sending=0)
         context.draining.is_set.return_value = context.holding.is_set.return_value = False
@@ -122,7 +122,7 @@ class Owner:
         try:
             for _ in range(most):
                 senders.reach = lambda: per_round  # type: ignore[method-assign]
-                dispatcher.want(Wanted(BUCKET, self.epochs[BUCKET], safe=False, unsafe=True, ripe=False))
+                dispatcher.want(Wanted(BUCKET, self.epochs[BUCKET], safe=False, unsafe=True, ripe=ripe))
                 dispatcher.dispatch()
                 if not dispatcher.held:
                     return
