@@ -293,14 +293,15 @@ def test_a_batch_keeps_how_later_events_move_its_end(connect: Connect, by: timed
     assert one(connection, columns) == (NOON + timedelta(minutes=3) + by, by, NOON + 2 * by)
 
 
+@pytest.mark.parametrize("last", [21, -90], ids=["of the future too", "of the past"])
 def test_a_batch_that_is_closed_early_does_not_overtake_its_keys_former_one_however_events_are_cut_into_folds(
-    connect: Connect,
+    connect: Connect, last: int
 ) -> None:
     connection = connect()
     owner, epochs = owner_of(connection, BUCKET)
     now = one(connection, "SELECT now()")
     pairs = WindowRule(window=timedelta(minutes=10), flush_at=2)
-    for minutes in (1, 20, 21):  # the second closes what the first has opened, which is not due yet
+    for minutes in (1, 20, last):  # the second closes what the first has opened, which is not due yet
         add_event(connection, now + timedelta(hours=1, minutes=minutes))
         fold(connection, owner, epochs[BUCKET], rule=pairs)
     rows = connection.execute("SELECT item_count, deliver_at FROM pgsupervise_batch ORDER BY id").fetchall()

@@ -63,12 +63,13 @@ def test_what_is_read_is_in_no_digest_and_what_is_sealed_is_only_marked(world: W
     assert world.digests()[:2] == [[sealed], [stays]]
 
 
-def test_all_is_everything_that_the_recipient_has_not_read_and_was_not_sent(world: World) -> None:
+@pytest.mark.parametrize("unsent", ["PENDING", "WAITING", "RETRYING"])
+def test_all_is_everything_that_the_recipient_has_not_read_and_was_not_sent(world: World, unsent: str) -> None:
     sent = told(0)
     world.flush(NOON + 2 * HOUR, due=True)
     waits = told(180)
     world.flush(NOON + 5 * HOUR, due=True)
-    Delivery.objects.filter(pk=2).update(state="PENDING", finished_at=None)
+    Delivery.objects.filter(pk=2).update(state=unsent, finished_at=None)
     failed = told(360)
     world.flush(NOON + 6 * HOUR)
     Batch.objects.filter(state="OPEN").update(state="CLOSED", error="ValueError: no such filter")
