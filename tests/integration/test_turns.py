@@ -79,7 +79,8 @@ class Owner:
         self.connection.execute(
             """INSERT INTO pgsupervise_batch (bucket, policy, recipient, tenant, key, state, opened_at, closes_at,
                 deliver_at, item_count)
-            SELECT %s, 'p', recipient, tenant, number, 'CLOSED', at, at, at, 1
+            SELECT %s, 'p', recipient, tenant, number,
+                CASE number %% 2 WHEN 0 THEN 'OPEN' ELSE 'CLOSED' END, at, at, at, 1
             FROM unnest(%s::text[], %s::text[], %s::timestamptz[]) WITH ORDINALITY
                 AS new (tenant, recipient, at, number)
             ORDER BY number""",
