@@ -21,10 +21,10 @@ from pgsupervise.partitions.states import TaskState
 from .child import register
 from .context import ChildContext
 from .exits import ExitCode
+from .judging import UNKNOWN_REST
 from .link import Link
 from .orphans import Orphans
 from .project import OnUnknown
-from .senders import UNKNOWN_REST
 
 logger = logging.getLogger(__name__)
 SWEEP_SECONDS = 1.0

@@ -18,8 +18,8 @@ from pgsupervise.partitions.marks import Marks
 from pgsupervise.partitions.rows import DueBatch, Reduced, Rendering, Withheld
 from pgsupervise.partitions.states import Reason
 
+from .judging import storable
 from .project import Project
-from .senders import storable
 from .suppressing import without_suppressed
 from .waiting import Rendered, with_waits
 from .yielding import yielding

@@ -17,8 +17,8 @@ from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.rows import ClaimedDelivery, Doubt
 from pgsupervise.partitions.states import DeliveryState, Reason
 
+from .judging import storable
 from .project import Project
-from .senders import storable
 from .suppressing import keys_of, refused_unsent, suppressed
 from .waiting import allowed_at, most_of
 

@@ -6,32 +6,23 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import cast
 
 from pgsupervise.metrics import recorder
 from pgsupervise.metrics.instruments import SendEnd
-from pgsupervise.partitions.backoff import SEND_RETRY
 from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.partitions.states import DeliveryState
 
-from .breaker import copies_are_used_up
 from .gate import Gate, lone_gate
 from .grouping import next_group, whom
+from .judging import judged, storable
 from .outcomes import Accepted, Forbidden, NotSent, Paused, Refused, SendOutcome, Unknown
-from .project import Channel, GroupChannel, OnUnknown, Project, RestingChannel
+from .project import Channel, GroupChannel, Project, RestingChannel
 from .waiting_jobs import WaitingJobs
 
 logger = logging.getLogger(__name__)
-MOST_ATTEMPTS = 12
-"""With SEND_RETRY that is about an hour and a half; then the delivery is refused with the last reason."""
-FORBIDDEN_TRIES = 3
-FORBIDDEN_AGAIN = timedelta(minutes=2)
-"""Longer than the channel is paused for: what is forbidden for what it is must not be tried first each time."""
-UNKNOWN_REST = timedelta(seconds=30)
-"""A message of unknown fate is not sent again before this: the provider may still be at work on it, and tell so."""
 REACH_SECONDS, MOST_IN_REACH = 0.05, 200
 Call = Callable[[Channel], Sequence[SendOutcome | None]]
 """Sends one message, or several at once."""
@@ -201,39 +192,8 @@ class Senders:
             else:
                 blocked[outcome] = self.gate.ended(delivery, outcome)
                 _tell(delivery, outcome)
-            sent[delivery.id] = self._judge(delivery, outcome, blocked=blocked[outcome])
+            sent[delivery.id] = judged(self._project, delivery, outcome, blocked=blocked[outcome])
         return sent
-
-    def _judge(self, delivery: ClaimedDelivery, outcome: SendOutcome, *, blocked: bool) -> SentDelivery:
-        match outcome:
-            case Accepted(provider_id):
-                return SentDelivery(delivery, DeliveryState.ACCEPTED, provider_id=storable(provider_id, 200))
-            case Refused(reason):
-                return SentDelivery(delivery, DeliveryState.REFUSED, error=storable(reason))
-            case Paused(reason):
-                # It waits for its channel, and no longer: who resumes that by hand wants it to go.
-                return SentDelivery(delivery, DeliveryState.PENDING, error=storable(reason), burnt=False)
-            case Forbidden(reason):
-                return _after_forbidden(delivery, reason, blocked=blocked)
-            case NotSent(reason, retry_after):
-                return _again(delivery, reason, retry_after or SEND_RETRY.delay(delivery.attempt))
-            case Unknown(reason):
-                return replace(self._judge_unknown(delivery, reason), in_doubt=True)
-
-    def _judge_unknown(self, delivery: ClaimedDelivery, reason: str) -> SentDelivery:
-        way = way_of_unknown(self._project, delivery.policy, delivery.channel)
-        if way is not OnUnknown.HOLD and copies_are_used_up(self._project, delivery):
-            recorder.deliveries_held(delivery.channel, "copies")
-            words = f"held: sent {delivery.copies + 1} times, of unknown fate: {storable(reason)}"
-            return SentDelivery(delivery, DeliveryState.UNKNOWN, error=words)
-        match way:
-            case OnUnknown.RESEND:
-                return _again(delivery, reason, max(UNKNOWN_REST, SEND_RETRY.delay(delivery.attempt)))
-            case OnUnknown.RECONCILE if delivery.attempt < MOST_ATTEMPTS:
-                grace = self._project.unknown_grace
-                return SentDelivery(delivery, DeliveryState.UNKNOWN, error=storable(reason), delay=grace)
-            case _:
-                return SentDelivery(delivery, DeliveryState.UNKNOWN, error=storable(reason))
 
 
 def _rest(channels: Mapping[str, Channel]) -> None:
@@ -254,35 +214,6 @@ def _tell(delivery: ClaimedDelivery, outcome: SendOutcome) -> None:
 
 def _not_begun(delivery: ClaimedDelivery) -> SentDelivery:
     return SentDelivery(delivery, DeliveryState.PENDING, error="not begun", burnt=False)
-
-
-def _after_forbidden(delivery: ClaimedDelivery, reason: str, *, blocked: bool) -> SentDelivery:
-    if delivery.attempt >= FORBIDDEN_TRIES and not blocked:
-        return SentDelivery(delivery, DeliveryState.REFUSED, error=storable(reason))
-    # Not the next one on trial: where it is forbidden for what it is, the others would never go.
-    again = DeliveryState.RETRYING
-    return SentDelivery(delivery, again, error=storable(reason), delay=FORBIDDEN_AGAIN, burnt=not blocked)
-
-
-def _again(delivery: ClaimedDelivery, reason: str, delay: timedelta) -> SentDelivery:
-    if delivery.attempt >= MOST_ATTEMPTS:
-        return SentDelivery(
-            delivery, DeliveryState.REFUSED, error=f"given up after {delivery.attempt} tries: {storable(reason)}"
-        )
-    return SentDelivery(delivery, DeliveryState.RETRYING, error=storable(reason), delay=delay)
-
-
-def storable(text: str, most: int = 1000) -> str:
-    """Return a channel's words as PostgreSQL takes them: it has no NUL and no lone surrogates."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "")[:most]
-
-
-def way_of_unknown(project: Project, policy: str, channel: str) -> OnUnknown:
-    """Return what becomes of a message of unknown fate: it goes again where that is harmless, else by its policy."""
-    if project.channels[channel].resend_is_safe:
-        return OnUnknown.RESEND
-    declared = project.policies.get(policy)
-    return OnUnknown.HOLD if declared is None else declared.on_unknown
 
 
 _LABELS: Mapping[type[SendOutcome], SendEnd] = {

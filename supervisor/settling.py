@@ -10,8 +10,8 @@ from pgsupervise.partitions.connection import Connection, is_lost, is_passing
 from pgsupervise.partitions.states import DeliveryState
 
 from .context import WorkerContext
+from .judging import MOST_ATTEMPTS
 from .project import OnUnknown
-from .senders import MOST_ATTEMPTS
 
 logger = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0

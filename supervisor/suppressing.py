@@ -13,8 +13,8 @@ from pgsupervise.partitions.rows import ClaimedDelivery, Doubt, DueBatch, Render
 from pgsupervise.partitions.states import DeliveryState, Reason, SuppressionReason
 from pgsupervise.partitions.suppressions import Found, Key, key_of
 
+from .judging import storable
 from .project import Project
-from .senders import storable
 from .waiting import Rendered
 
 logger = logging.getLogger(__name__)

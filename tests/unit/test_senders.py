@@ -12,9 +12,10 @@ from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.partitions.states import DeliveryState
 from pgsupervise.partitions.windows import WindowRule
+from pgsupervise.supervisor.judging import MOST_ATTEMPTS, UNKNOWN_REST
 from pgsupervise.supervisor.outcomes import Accepted, Forbidden, NotSent, Paused, Refused, SendOutcome, Unknown
 from pgsupervise.supervisor.project import Channel, ChannelSpec, OnUnknown, PolicySpec, Project
-from pgsupervise.supervisor.senders import MOST_ATTEMPTS, MOST_IN_REACH, UNKNOWN_REST, Job, Senders
+from pgsupervise.supervisor.senders import MOST_IN_REACH, Job, Senders
 
 RULE = WindowRule(window=timedelta(hours=1))
 
