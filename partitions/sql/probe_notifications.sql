@@ -1,7 +1,8 @@
 -- Which of the worker's buckets have events to fold, batches to seal, or deliveries to send, behind the owner's marks, and
 -- in which a delivery's time has come: of those that wait the first one alone is looked at.
 -- Each look is LATERAL with a LIMIT: an EXISTS in the select list may be answered by hashing the whole table. Where all
--- channels of a kind are paused, what is to go by them is not walked over.
+-- channels of a kind are paused, what is to go by them is not walked over. The OFFSET makes the look at the lease one by
+-- its key: else all marks are gone through for each lease, which takes five times as long as all the looks together.
 SELECT probe.bucket, probe.pending, probe.due, probe.safe, probe.unsafe, probe.ripe
 FROM (
     SELECT l.bucket, e.found IS NOT NULL AS pending, b.found IS NOT NULL AS due, safe.found IS NOT NULL AS safe,
@@ -10,7 +11,12 @@ FROM (
             %(buckets)s::int[], %(folded_times)s::timestamptz[], %(folded_ids)s::bigint[],
             %(sealed_times)s::timestamptz[], %(sealed_ids)s::bigint[], %(safe_ids)s::bigint[], %(unsafe_ids)s::bigint[]
         ) AS mark (bucket, folded_time, folded_id, sealed_time, sealed_id, safe_id, unsafe_id)
-    JOIN pgsupervise_lease l ON l.bucket = mark.bucket AND l.owner_id = %(owner)s
+    CROSS JOIN LATERAL (
+        SELECT lease.bucket
+        FROM pgsupervise_lease lease
+        WHERE lease.bucket = mark.bucket AND lease.owner_id = %(owner)s
+        OFFSET 0
+    ) l
     LEFT JOIN LATERAL (
         SELECT true AS found
         FROM pgsupervise_event e
