@@ -8,7 +8,7 @@ import pytest
 from pgsupervise.django_app import embedded
 from tests.bench.cluster import Cluster, LoopbackServer
 from tests.bench.figures import Sample
-from tests.bench.own import backlog, bystanders, callers, digests, filling, footprint, mail, processes, writes
+from tests.bench.own import backlog, bystanders, callers, digests, filling, footprint, mail, processes, profile, writes
 from tests.bench.own.place import TEMPLATE, Place
 from tests.bench.section import Bench
 
@@ -55,7 +55,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
         (footprint.measure, 7),
         (mail.measure, 3),
         (processes.measure_chunks, 1),
-        (writes.measure, 6),
+        (writes.measure, 6 + 3 * (2 + profile.MOST)),
     ],
 )
 def test_each_section_counts_what_it_has_done(measure: Measure, figures: int, place: Place) -> None:

@@ -48,6 +48,8 @@ class Flushing:
     """A supervisor at work on events."""
 
     connection: psycopg.Connection
+    supervisor: int
+    """Its pid."""
 
     def empty(self) -> None:
         """Forget all events and digests, and put the clock back."""
@@ -94,4 +96,4 @@ def flushing(place: Place, count: int = 2, *options: str, **environment: str) ->
         # The look for what is left must follow the partial indexes: a scan of a million rows is a load of its own.
         some.connection.execute("SET enable_seqscan = off")
         some.connection.execute("SET enable_sort = off")
-        yield Flushing(some.connection)
+        yield Flushing(some.connection, some.supervised.pid)

@@ -3,13 +3,11 @@
 import time
 from collections.abc import Iterator
 
-import psycopg
-
 from tests.bench.figures import Sample
 from tests.bench.own.kernel import cpu_seconds, pss_mib
 from tests.bench.own.place import Place
 from tests.bench.own.samples import samples_of
-from tests.bench.own.working import Workers, workers
+from tests.bench.own.working import Workers, backends, workers
 from tests.chaos.processes import living
 
 sample = samples_of("footprint")
@@ -37,7 +35,7 @@ def measure(place: Place) -> Iterator[Sample]:
 def _weigh(place: Place, count: int) -> tuple[float, int]:
     with place.database("own_footprint") as dsn, workers(place, dsn, count) as some:
         some.drain(place.amount(WORK, 50))
-        return pss_mib(process.pid for process in living(some.supervised.pid)), len(_backends(some.connection))
+        return pss_mib(process.pid for process in living(some.supervised.pid)), len(backends(some.connection))
 
 
 def _idle(place: Place) -> Iterator[Sample]:
@@ -45,10 +43,10 @@ def _idle(place: Place) -> Iterator[Sample]:
     with place.database("own_footprint") as dsn, workers(place, dsn, IDLE_WORKERS) as eight:
         eight.drain(place.amount(WORK, 50))
         time.sleep(SETTLE_SECONDS if place.scale >= 1 else 0.0)
-        own, servers = _cpu(eight), cpu_seconds(_backends(eight.connection))
+        own, servers = _cpu(eight), cpu_seconds(backends(eight.connection))
         time.sleep(seconds)
         own_share = [(after - before) / seconds * 100 for before, after in zip(own, _cpu(eight), strict=True)]
-        servers_share = (cpu_seconds(_backends(eight.connection)) - servers) / seconds * 100
+        servers_share = (cpu_seconds(backends(eight.connection)) - servers) / seconds * 100
     case = f"{IDLE_WORKERS} idle workers"
     yield sample(case, "their own CPU", own_share[0], "% of a core", more_is_better=False)
     yield sample(case, "with parent, keeper, exporter", own_share[1], "% of a core", more_is_better=False)
@@ -62,12 +60,3 @@ def _cpu(some: Workers) -> tuple[float, float]:
         cpu_seconds(process.pid for process in processes if process.role.startswith("worker")),
         cpu_seconds(process.pid for process in processes),
     )
-
-
-def _backends(connection: psycopg.Connection) -> list[int]:
-    """Return the server's processes that serve the supervisor, on this machine as the server is."""
-    rows = connection.execute(
-        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        " AND backend_type = 'client backend'"
-    )
-    return [pid for (pid,) in rows]

@@ -85,3 +85,12 @@ def _shares(connection: psycopg.Connection) -> tuple[int, int]:
     )
     owners, buckets = row.fetchone() or (0, 0)
     return int(owners), int(buckets)
+
+
+def backends(connection: psycopg.Connection) -> list[int]:
+    """Return the server's processes that serve the supervisor, on this machine as the server is."""
+    rows = connection.execute(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND backend_type = 'client backend'"
+    )
+    return [pid for (pid,) in rows]

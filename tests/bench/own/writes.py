@@ -1,4 +1,4 @@
-"""What a task and a digest cost the server: statements, and bytes of WAL as PostgreSQL 18 counts them for each backend.
+"""What a task and a digest cost: statements, bytes of WAL as PostgreSQL 18 counts them for each backend, and time.
 
 On a server apart, since counting statements costs every other figure a little.
 """
@@ -18,6 +18,7 @@ from tests.bench.cluster import LoopbackServer
 from tests.bench.figures import Sample
 from tests.bench.own.flushing import flushing
 from tests.bench.own.place import Place
+from tests.bench.own.profile import Profile
 from tests.bench.own.samples import MakeSample, samples_of
 from tests.bench.own.working import warmed, workers
 
@@ -77,22 +78,25 @@ def measure(place: Place) -> Iterator[Sample]:
         tasks, digests = place.amount(TASKS, 50), place.amount(DIGESTS, 10)
         with apart.database("own_writes") as dsn, workers(apart, dsn, 2) as two:
             warmed(two, apart)
-            cost = _watch(two.connection)
+            cost, profile = _watch(two.connection, two.supervised.pid)
             two.drain(tasks)
+            yield from profile.samples(sample, "each task", tasks)
             yield from cost.samples(sample, "each task", tasks)
         with flushing(apart) as two_flushing:
-            cost = _watch(two_flushing.connection)
+            cost, profile = _watch(two_flushing.connection, two_flushing.supervisor)
             two_flushing.fold("lean", ITEMS * digests, digests)
+            yield from profile.samples(sample, "each event folded", ITEMS * digests)
             yield from cost.samples(sample, "each event folded", ITEMS * digests)
             two_flushing.send(ITEMS * digests, digests)
+            yield from profile.samples(sample, f"each digest of {ITEMS} sealed and sent", digests)
             yield from cost.samples(sample, f"each digest of {ITEMS} sealed and sent", digests)
 
 
-def _watch(connection: psycopg.Connection) -> Cost:
+def _watch(connection: psycopg.Connection, supervisor: int) -> tuple[Cost, Profile]:
     connection.execute(_WATCH)
-    cost = Cost(connection)
+    profile, cost = Profile(connection, supervisor), Cost(connection)
     cost.spent()
-    return cost
+    return cost, profile
 
 
 @contextmanager
