@@ -4,9 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 from django.core import signing
-from django.urls import reverse
 from django.utils.module_loading import import_string
 
+from .own_paths import own_path
 from .preferences_checks import check_recipient
 from .settings import read
 
@@ -20,7 +20,7 @@ def preferences_url(recipient: str) -> str:
     and NoReverseMatch where the project's URLs do not include pgsupervise.django_app.preference_urls.
     """
     check_recipient(recipient)
-    return reverse("pgsupervise_preferences:signed", args=[signing.dumps(recipient, salt=SALT)])
+    return own_path("signed", signing.dumps(recipient, salt=SALT))
 
 
 def recipient_of_link(token: str) -> str:

@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from django.core import signing
-from django.urls import reverse
+
+from .own_paths import own_path
 
 SALT = "pgsupervise.unsubscribe"
 
@@ -49,4 +50,4 @@ def unsubscribe_path(token: str) -> str:
 
     Raises NoReverseMatch where the project's URLs do not include pgsupervise.django_app.preference_urls.
     """
-    return reverse("pgsupervise_preferences:unsubscribe", args=[token])
+    return own_path("unsubscribe", token)

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from django.conf import settings as django_settings
 from django.core import signing
 from django.core.mail import EmailMultiAlternatives
 from django.http import HttpResponse
@@ -114,6 +115,13 @@ def test_without_a_base_or_our_urls_mail_goes_out_without_links_and_the_start_wa
     assert lost_links(policies.registry.values()) == ""
     assert lost_links([policies.registry["security"]]) == "", "nothing to unsubscribe from"
     assert checks.check_mail_can_be_unsubscribed_from(None) == []
+
+
+def test_a_project_that_has_no_urls_at_all_sends_mail_without_links() -> None:
+    with override_settings(PGSUPERVISE=GIVEN):
+        del django_settings.ROOT_URLCONF
+        assert "headers" not in payload(batch(item(1), policy="news-letter"))
+        assert "preference_urls" in lost_links(policies.registry.values())
 
 
 @pytest.mark.parametrize(
