@@ -20,15 +20,12 @@ from pgsupervise.partitions.statements import load
 from .bulk import has_failed, write_connection
 from .models import Clock
 from .models.notification import EARLIEST, LATEST
+from .testing_guard import ClockError, real_database
 from .texts import shorten
 from .times import check_aware
 
 EVENT_TIME = "coalesce((SELECT simulated_at FROM pgsupervise_clock), now())"
 """The event clock as an expression. By its default, which is what costs nothing, an event occurs at `now()`."""
-
-
-class ClockError(RuntimeError):
-    """The clock cannot be frozen or moved; the message says why, and the cure."""
 
 
 class _Here:
@@ -77,16 +74,16 @@ class Frozen(AbstractContextManager["Frozen"]):
 def freeze(at: datetime | None = None, *, although_workers_live: bool = False) -> Frozen:
     """Stop the event clock at a time, or where it stands; call it again for another time, be it an earlier one.
 
-    What is returned may be used in a with statement; otherwise call `unfreeze`. Where DEBUG is off and workers serve
-    the database it raises ClockError, since nothing would become due there any more: `although_workers_live` says that
-    this is meant. Raises TypeError or ValueError for a time that no event can have.
+    What is returned may be used in a with statement; otherwise call `unfreeze`. Where DEBUG is off it raises ClockError
+    for a database that is no test's, and for one that workers serve, since nothing would become due there any more:
+    `although_workers_live` says that this is meant. Raises TypeError or ValueError for a time that no event can have.
     """
     at = event_time() if at is None else at
     check_aware(at, "freeze()'s time", "None for the present one")
     if not EARLIEST <= at <= LATEST:
         raise ValueError(f"freeze()'s time is {at.isoformat()}: it must lie in the years 1900 to 2199")
     if not (settings.DEBUG or although_workers_live):
-        _refuse_where_workers_live()
+        _refuse_what_is_real()
     before = Clock.objects.values_list("simulated_at", flat=True).first()
     # A test that has emptied all tables has emptied this one, too.
     Clock.objects.update_or_create(id=1, defaults={"simulated_at": at})
@@ -118,7 +115,12 @@ def unfreeze() -> None:
     Clock.objects.update(simulated_at=None)
 
 
-def _refuse_where_workers_live() -> None:
+def _refuse_what_is_real() -> None:
+    if name := real_database():
+        raise ClockError(
+            f"DEBUG is off and {name!r} is no test database: a frozen clock would hold up all of its digests; point "
+            "the tests at a database of their own, or say freeze(..., although_workers_live=True)"
+        )
     connection = write_connection(Clock)
     with connection.cursor() as cursor:
         cursor.execute(load("live_workers"))

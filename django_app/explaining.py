@@ -10,6 +10,7 @@ from pgsupervise.partitions.states import BatchState, DeliveryState, EventState,
 from .explaining_provider import Step, events_of, told_of, why_unknown
 from .models import Batch, Delivery, Event, Lease, ProviderEvent
 from .policies import registry
+from .testing_guard import RECORDED
 
 NEWEST = 20
 """Events of a recipient, the newest ones, that are explained by default."""
@@ -35,6 +36,7 @@ SENDING = {
     DeliveryState.SKIPPED: "left out, for what the recipient did or wished after the seal",
     DeliveryState.STANDBY: "in reserve, if the channels before it refuse",
 }
+RECORDED_WORDS = "recorded by flush_due() in a test; sent nowhere"
 
 LATER = (DeliveryState.WAITING, DeliveryState.RETRYING)
 Told = Mapping[int, Sequence[ProviderEvent]]
@@ -167,15 +169,14 @@ def _sealed(batch: Batch, deliveries: Sequence[Delivery], told: Told) -> Iterato
     for delivery in deliveries:
         known = {
             f"attempt {delivery.attempt}": delivery.attempt,
-            f"its id there is {delivery.provider_id}": delivery.provider_id,
+            f"its id there is {delivery.provider_id}": delivery.provider_id and not _is_recorded(delivery),
             delivery.error: delivery.error,
             why_unknown(delivery): delivery.state == DeliveryState.UNKNOWN,
             f"not before {delivery.not_before.isoformat(' ')}": delivery.state in LATER,
         }
-        what = SENDING[DeliveryState(delivery.state)] if delivery.error != NOT_NEEDED else "left out"
         at = delivery.finished_at or delivery.claimed_at
         why = ", ".join(words for words, is_so in known.items() if is_so)
-        yield Step(at, f"message {delivery.pk} by {delivery.channel}: {what}", why)
+        yield Step(at, f"message {delivery.pk} by {delivery.channel}: {_what(delivery)}", why)
         yield from told_of(delivery, told.get(delivery.pk, ()))
 
 
@@ -188,6 +189,9 @@ def _outcome(batch: Batch, deliveries: Sequence[Delivery]) -> str:
     if not deliveries:
         return f"not sent: {batch.reason or 'nothing to tell'}"
     states = {delivery.state for delivery in deliveries}
+    accepted = [delivery for delivery in deliveries if delivery.state == DeliveryState.ACCEPTED]
+    if accepted and all(map(_is_recorded, accepted)):
+        return "recorded"
     for state, word in (
         (DeliveryState.ACCEPTED, "sent"),
         (DeliveryState.SENDING, "sending"),
@@ -198,3 +202,13 @@ def _outcome(batch: Batch, deliveries: Sequence[Delivery]) -> str:
         if state in states:
             return word
     return "skipped"
+
+
+def _what(delivery: Delivery) -> str:
+    if delivery.error == NOT_NEEDED:
+        return "left out"
+    return RECORDED_WORDS if _is_recorded(delivery) else SENDING[DeliveryState(delivery.state)]
+
+
+def _is_recorded(delivery: Delivery) -> bool:
+    return delivery.state == DeliveryState.ACCEPTED and delivery.provider_id == RECORDED

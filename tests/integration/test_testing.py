@@ -13,6 +13,7 @@ from django.test import TestCase, TransactionTestCase, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from pgsupervise.django_app import channels, clock, followers
+from pgsupervise.django_app.explaining import explain_event
 from pgsupervise.django_app.fanout import followers_of, notify_followers, subscribe
 from pgsupervise.django_app.models import Batch, Clock, Delivery, Event, FanOut, InboxMessage, Lease, Worker
 from pgsupervise.django_app.notifications import Notification, notify, notify_many
@@ -222,6 +223,53 @@ def test_buckets_that_other_workers_own_are_left_to_them(connect: Callable[[], p
         flush_due()
     assert Worker.objects.filter(kind="test").count() == 0
     assert Lease.objects.exclude(owner=None).count() == 1
+
+
+@pytest.mark.parametrize("name", ["shop", "latest", "contest_shop"])
+def test_a_real_database_is_neither_frozen_nor_its_mail_taken_for_sent(
+    db: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notify("daily", "ann", occurred_at=NOON)
+    monkeypatch.setitem(connection.settings_dict, "NAME", name)
+    with pytest.raises(ClockError, match=rf"DEBUG is off and '{name}' is no test database: a frozen clock"):
+        freeze(NOON)
+    with pytest.raises(ClockError, match=rf"'{name}' is no test database: flush_due.*sendgrid.*name every channel in"):
+        flush_due()
+    assert not Delivery.objects.exists()
+    assert Event.objects.get().state == "PENDING"
+    (digest,) = flush_due(through=list(channels.known()))
+    assert digest.state == DeliveryState.REFUSED, "ann is no address"
+    with override_settings(DEBUG=True), freeze(NOON):
+        assert flush_due() == []
+
+
+@pytest.mark.parametrize("name", ["test_shop", "shop_test_3", "Shop-Test", "own"])
+def test_a_database_for_tests_is_known_by_its_name(db: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection.ensure_connection()
+    monkeypatch.setitem(connection.settings_dict, "NAME", name)
+    monkeypatch.setitem(connection.settings_dict, "TEST", {"NAME": "own"})
+    with freeze(NOON):
+        assert flush_due() == []
+
+
+def test_what_was_only_recorded_is_not_explained_as_sent(pgsupervise_clock: clock.Frozen) -> None:
+    event_id = notify("daily", "ann@example.com")
+    pgsupervise_clock.advance(DAY)
+    (digest,) = flush_due()
+    assert "<html" in digest.html
+    assert "<html" not in repr(digest)
+    found = explain_event(event_id)
+    assert found
+    assert found.outcome == "recorded"
+    assert found.steps[-1].what.endswith("by sendgrid: recorded by flush_due() in a test; sent nowhere")
+    assert found.steps[-1].why == "attempt 1"
+
+
+def test_the_channels_to_use_are_a_list_of_known_ones(db: str) -> None:
+    with pytest.raises(TypeError, match="through is 'inbox': give a list of channels' names"):
+        flush_due(through="inbox")
+    with pytest.raises(ValueError, match=r"through names 'pigeon', which is no channel: use some of inbox, "):
+        flush_due(through=["pigeon"])
 
 
 def test_followers_are_told_within_the_test(db: str) -> None:
