@@ -1,7 +1,6 @@
 """The Django application's registration."""
 
 from django.apps import AppConfig
-from django.utils.module_loading import autodiscover_modules
 
 
 class PgSuperviseConfig(AppConfig):
@@ -16,5 +15,6 @@ class PgSuperviseConfig(AppConfig):
         """Register the system checks and import the modules that declare tasks and policies."""
         # Imported for what they register: checks, and the task and the source of followers of a fan-out.
         from pgsupervise.django_app import checks, fanout  # noqa: F401
+        from pgsupervise.django_app.discovery import discover
 
-        autodiscover_modules("tasks", "notifications")
+        discover()

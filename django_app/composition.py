@@ -1,15 +1,11 @@
 """The composition root: everything of the project that the processes use. The command line calls it by dotted name."""
 
-import importlib
 import logging
 import os
-import sys
-import traceback
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-import django
 from django.apps import apps
 from django.conf import ENVIRONMENT_VARIABLE
 from django.conf import settings as django_settings
@@ -19,23 +15,29 @@ from psycopg import pq
 
 from pgsupervise.supervisor.project import PolicySpec, Project
 
+from .loading import ProjectError, fault_of, set_up
 from .texts import one_line
 
 logger = logging.getLogger(__name__)
 DEFAULT_SEND_SECONDS = 10.0
-
-
-class ProjectError(Exception):
-    """The project cannot be loaded; the message says why, and the cure."""
+__all__ = ["ProjectError", "assemble", "conninfo", "let_go", "load", "policy_specs", "problems"]
 
 
 def load(settings_module: str | None) -> Project:
     """Set Django up and return the project, with no connection left open and no thread running.
 
-    Without a settings module that of the environment counts. Raises ProjectError when the project does not import;
-    whatever else is wrong with it `problems` returns.
+    Without a settings module that of the environment counts. Raises ProjectError when the project does not import, with
+    all that can be told then; whatever else is wrong with it `problems` returns.
     """
-    _set_up(settings_module or os.environ.get(ENVIRONMENT_VARIABLE, ""))
+    module = settings_module or os.environ.get(ENVIRONMENT_VARIABLE, "")
+    set_up(module)
+    try:
+        _require_postgresql()
+    except ProjectError:
+        raise
+    except Exception as error:
+        raise ProjectError(fault_of(module, error)) from error
+    _keep_connections()
     project = assemble()
     let_go()
     return project
@@ -133,24 +135,6 @@ def _alias() -> str:
     return router.db_for_write(apps.get_model("pgsupervise", "Task"))
 
 
-def _set_up(module: str) -> None:
-    if not module:
-        raise ProjectError("no settings module: give --settings mysite.settings, or set DJANGO_SETTINGS_MODULE")
-    os.environ[ENVIRONMENT_VARIABLE] = module
-    # A console script, unlike manage.py, does not look for modules where it was started.
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        importlib.import_module(module)
-        django.setup()
-        _require_postgresql()
-    except ProjectError:
-        raise
-    except Exception as error:
-        raise ProjectError(_import_fault(module, error)) from error
-    _keep_connections()
-
-
 def _require_postgresql() -> None:
     if connections[_alias()].vendor != "postgresql":
         raise ProjectError("; ".join(_check_problems()))
@@ -164,15 +148,15 @@ def _keep_connections() -> None:
             options["CONN_MAX_AGE"] = None
 
 
-def _import_fault(module: str, error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
-        return (
-            f"the settings module {module!r} cannot be imported: {error}; check its name, and start in the project's "
-            "folder or add that folder to PYTHONPATH"
-        )
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    reason = one_line(f"{type(error).__name__}: {error}")
-    return f"the project of settings {module!r} does not load: {reason} ({last.filename}:{last.lineno})"
+def database_problems() -> list[str]:
+    """Return what keeps the workers from using the database, each fault with its cure."""
+    from . import readiness
+
+    if connections[_alias()].vendor != "postgresql":
+        return _check_problems()
+    found = readiness.database_problems(conninfo())
+    let_go()
+    return found
 
 
 def _check_problems() -> list[str]:

@@ -163,9 +163,10 @@ def registered(policy: Policy | str) -> Policy:
     name = policy.name if isinstance(policy, Policy) else policy
     known = _registry.get(name)
     if known is None:
-        names = ", ".join(sorted(_registry)) or "none"
+        names = ", ".join(sorted(_registry))
+        others = f"or use one of these: {names}" if names else "and add that app to INSTALLED_APPS: there is no policy"
         raise PolicyError(
             f"no policy is registered as {shorten(name)}: register(Policy(name=...)) in an app's notifications module, "
-            f"or use one of these: {names}"
+            f"{others}"
         )
     return known

@@ -13,6 +13,7 @@ from . import logs
 from .config import Config
 from .exits import ExitCode
 from .options import options
+from .project import Project
 from .start import examine, start, tell
 
 COMPOSITION_ROOT = "pgsupervise.django_app.composition"
@@ -85,8 +86,15 @@ def check(context: click.Context, /, **given: Any) -> None:
     tell(examined.faults)
     if examined.faults or examined.project is None:
         sys.exit(ExitCode.BAD_CONFIGURATION)
-    names = ", ".join(examined.project.policies) or "none"
-    click.echo(f"ok: no faults; {len(examined.project.tasks)} tasks, policies: {names}")
+    click.echo(f"ok: no faults{_found(examined.project)}")
+
+
+def _found(project: Project) -> str:
+    """Say what the project declares; its own tasks, not those that come with the package."""
+    tasks = len([name for name in project.tasks if not name.startswith("pgsupervise.")])
+    if not tasks and not project.policies:
+        return ", but no tasks and no policies either: is your app in INSTALLED_APPS?"
+    return f"; {tasks} {'task' if tasks == 1 else 'tasks'}, policies: {', '.join(project.policies) or 'none'}"
 
 
 def _root() -> Any:

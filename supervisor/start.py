@@ -24,7 +24,7 @@ class CompositionRoot(Protocol):
     """What the module that puts the Django side together offers."""
 
     ProjectError: type[Exception]
-    """The project does not load; the message is for its developer."""
+    """The project does not load; each of its arguments is a fault, for its developer."""
 
     def load(self, settings_module: str | None) -> Project:
         """Return the project; it has no thread and no connection afterwards."""
@@ -60,7 +60,7 @@ def examine(config: Config, root: CompositionRoot) -> Examined:
         faults += _memory_faults(config)
         faults += _limit_faults(config, project)
     except root.ProjectError as error:
-        faults.append(str(error))
+        faults += map(str, error.args)
     return Examined(project, listener, faults)
 
 
