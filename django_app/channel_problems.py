@@ -21,36 +21,49 @@ def fallback_problems(policy: Policy) -> list[str]:
 
 
 def channel_problems(policies: Mapping[str, Policy]) -> list[str]:
-    """Return what the settings lack for the channels that these policies use. Call `settings.problems` first."""
+    """Return what the settings lack for the channels that these policies use, but for what is there and faulty."""
     used: dict[str, list[str]] = {}
     for policy in policies.values():
         for channel in policy.every_channel if policy.digest is None else ():
             used.setdefault(channel, []).append(policy.name)
-    return list(_lacking(used, settings.read()))
+    faulty = settings.faults()
+    return [problem for key, problem in _lacking(used, settings.sound()) if key not in faulty]
 
 
-def _lacking(used: Mapping[str, list[str]], given: settings.Settings) -> Iterator[str]:
+def _lacking(used: Mapping[str, list[str]], given: settings.Settings) -> Iterator[tuple[str, str]]:
     by_sendgrid = [*used.get(channels.SENDGRID, ()), *used.get(channels.SENDGRID_TEMPLATE, ())]
     if by_sendgrid and not given.sendgrid_api_key:
         yield (
-            f"no SendGrid API key, but these policies send by it: {', '.join(by_sendgrid)}; set "
-            f"PGSUPERVISE['SENDGRID_API_KEY'] or the environment variable {settings.KEY_VARIABLE}"
+            settings.KEY_VARIABLE,
+            (
+                f"no SendGrid API key, but these policies send by it: {', '.join(by_sendgrid)}; set "
+                f"PGSUPERVISE['SENDGRID_API_KEY'] or the environment variable {settings.KEY_VARIABLE}"
+            ),
         )
     mailing = {"SendGrid": by_sendgrid, "e-mail": used.get(channels.EMAIL)}
     for how in [how for how, policies in mailing.items() if policies and given.from_email == DJANGO_PLACEHOLDER]:
         yield (
-            f"messages by {how} would come from {given.from_email}, which is Django's placeholder: set "
-            "PGSUPERVISE['FROM_EMAIL'] to a sender that is verified there"
+            "FROM_EMAIL",
+            (
+                f"messages by {how} would come from {given.from_email}, which is Django's placeholder: set "
+                "PGSUPERVISE['FROM_EMAIL'] to a sender that is verified there"
+            ),
         )
     for name in used.get(channels.SENDGRID_TEMPLATE, ()):
         if not {name, "*"} & set(given.sendgrid_templates):
             yield (
-                f"policy {name!r} has no dynamic template: set PGSUPERVISE['SENDGRID_TEMPLATES'] to "
-                f'{{{name!r}: "d-..."}}, or send it by {channels.SENDGRID!r}'
+                "SENDGRID_TEMPLATES",
+                (
+                    f"policy {name!r} has no dynamic template: set PGSUPERVISE['SENDGRID_TEMPLATES'] to "
+                    f'{{{name!r}: "d-..."}}, or send it by {channels.SENDGRID!r}'
+                ),
             )
     for channel, key in ((channels.WEBHOOK, "WEBHOOK_ENDPOINTS"), (channels.SLACK, "SLACK_WEBHOOKS")):
         if used.get(channel) and not getattr(given, key.lower()):
             yield (
-                f"no address has a URL, but these policies send by {channel!r}: {', '.join(used[channel])}; set "
-                f"PGSUPERVISE[{key!r}]"
+                key,
+                (
+                    f"no address has a URL, but these policies send by {channel!r}: {', '.join(used[channel])}; set "
+                    f"PGSUPERVISE[{key!r}]"
+                ),
             )

@@ -19,7 +19,6 @@ from .loading import ProjectError, fault_of, set_up
 from .texts import one_line
 
 logger = logging.getLogger(__name__)
-DEFAULT_SEND_SECONDS = 10.0
 __all__ = ["ProjectError", "assemble", "conninfo", "let_go", "load", "policy_specs", "problems"]
 
 
@@ -79,9 +78,7 @@ def longest_send() -> timedelta:
     """Return how long a call of a channel may take; faults of the settings are told by `problems`."""
     from . import settings
 
-    if settings.problems():
-        return timedelta(seconds=DEFAULT_SEND_SECONDS)
-    given = settings.read()
+    given = settings.sound()
     return timedelta(seconds=max(given.sendgrid_timeout, given.email_timeout, given.webhook_timeout))
 
 
@@ -89,8 +86,7 @@ def unknown_grace() -> timedelta:
     """Return how long providers may tell of messages of unknown fate; faults of the settings are told by `problems`."""
     from . import settings
 
-    given = settings.Settings() if settings.problems() else settings.read()
-    return timedelta(seconds=given.unknown_grace)
+    return timedelta(seconds=settings.sound().unknown_grace)
 
 
 def problems() -> list[str]:
@@ -112,8 +108,7 @@ def problems() -> list[str]:
             found.append(f"policy {policy.name!r}: there is no channel {unknown!r}: use one of {names}")
         found.extend(fallback_problems(policy))
         found.extend(template_problems(policy))
-    if not settings.problems():
-        found.extend(channel_problems(policies.registry))
+    found.extend(channel_problems(policies.registry))
     found.extend(unknown_problems())
     if lost := lost_links(policies.registry.values()):
         logger.warning(lost)

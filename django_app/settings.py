@@ -7,7 +7,7 @@ The `PGSUPERVISE` setting is read here and nowhere else:
 
 import difflib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -87,25 +87,41 @@ class Settings:
 
 def read() -> Settings:
     """Return the settings as they are now. Call `problems` first: nothing is checked here."""
-    given = {name.lower(): value for name, value in _given().items() if name in _CHECKS and value is not None}
-    given["sendgrid_api_key"] = (given.get("sendgrid_api_key") or os.environ.get(KEY_VARIABLE, "")).strip()
-    given["from_email"] = given.get("from_email") or settings.DEFAULT_FROM_EMAIL
-    return Settings(**given)
+    return _read(())
+
+
+def sound() -> Settings:
+    """Return the settings as if those that have a fault had not been given: for what else is to be checked."""
+    return _read(faults())
 
 
 def problems() -> list[str]:
     """Return every fault of the setting, one line each, naming the value (never the key) and the cure."""
+    return list(faults().values())
+
+
+def faults() -> dict[str, str]:
+    """Return the faults by the key that has it."""
     raw = getattr(settings, "PGSUPERVISE", {})
     if not isinstance(raw, Mapping):
-        return [f"PGSUPERVISE is {shorten(raw)}: it must be a dict"]
-    found = [_unknown(name) for name in raw if name not in _CHECKS]
+        return {"": f"PGSUPERVISE is {shorten(raw)}: it must be a dict"}
+    found = {str(name): _unknown(name) for name in raw if name not in _CHECKS}
     for name, check in _CHECKS.items():
         # None is what os.environ.get() gives for a variable that is not set: the same as no setting.
         if raw.get(name) is not None and (fault := check(raw[name])):
-            found.append(f"PGSUPERVISE[{name!r}] {fault}")
+            found[name] = f"PGSUPERVISE[{name!r}] {fault}"
     if not raw.get(KEY_VARIABLE) and (fault := _key_fault(os.environ.get(KEY_VARIABLE, ""))):
-        found.append(f"the environment variable {KEY_VARIABLE} {fault}")
+        found[KEY_VARIABLE] = f"the environment variable {KEY_VARIABLE} {fault}"
     return found
+
+
+def _read(faulty: Collection[str]) -> Settings:
+    names = _CHECKS.keys() - faulty if faulty else _CHECKS
+    given = {name.lower(): value for name, value in _given().items() if name in names and value is not None}
+    by_variable = os.environ.get(KEY_VARIABLE, "") if KEY_VARIABLE in names else ""
+    given["sendgrid_api_key"] = (given.get("sendgrid_api_key") or by_variable).strip()
+    given["from_email"] = given.get("from_email") or settings.DEFAULT_FROM_EMAIL
+    return Settings(**given)
 
 
 def _given() -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from . import channels, policies, settings
 
 def unknown_problems() -> Iterator[str]:
     """Yield every fault of the policies whose `on_unknown` is "reconcile", with its cure."""
-    faulty = bool(settings.problems())
+    has_key = "SENDGRID_WEBHOOK_KEYS" in settings.faults() or bool(settings.sound().webhook_keys)
     for policy in policies.registry.values():
         if policy.on_unknown != "reconcile" or policy.digest is not None:
             continue
@@ -18,7 +18,7 @@ def unknown_problems() -> Iterator[str]:
                     f"policy {policy.name!r}: on_unknown is 'reconcile', but nobody tells what became of messages by "
                     f"{name!r}: use 'resend' or 'hold'"
                 )
-        if channels.SENDGRID in policy.channels and not faulty and not settings.read().webhook_keys:
+        if channels.SENDGRID in policy.channels and not has_key:
             yield (
                 f"policy {policy.name!r}: on_unknown is 'reconcile', but there is no key for SendGrid's Event Webhook: "
                 "switch on its signature, and set PGSUPERVISE['SENDGRID_WEBHOOK_KEYS'] to its verification key"

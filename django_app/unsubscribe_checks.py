@@ -19,10 +19,10 @@ def lost_links(policies: Iterable[Policy]) -> str:
         for policy in policies
         if policy.digest is None and not policy.required and any(map(is_mail, policy.every_channel))
     ]
-    if not names or settings.problems():
+    if not names:
         return ""
     cures = []
-    if not settings.read().base_url:
+    if not settings.sound().base_url and "BASE_URL" not in settings.faults():
         cures.append('set PGSUPERVISE["BASE_URL"] to where the project is reached, such as "https://shop.example"')
     if not _is_included():
         cures.append(f"add {INCLUDED} to the project's URLs")

@@ -208,6 +208,21 @@ def test_sendgrid_needs_a_key_and_a_sender(db: str) -> None:
         assert composition.problems() == []
 
 
+def test_a_faulty_setting_hides_none_that_is_missing_and_is_told_once(db: str) -> None:
+    register(Policy(name="mail", window=HOUR, channel="sendgrid", on_unknown="reconcile"))
+    with override_settings(PGSUPERVISE={"COLOUR": 1, "FROM_EMAIL": 5}):
+        unknown, sender, key, webhook = composition.problems()
+    assert "unknown key 'COLOUR'" in unknown
+    assert sender.startswith("PGSUPERVISE['FROM_EMAIL'] is no address")
+    assert key.startswith("no SendGrid API key")
+    assert "no key for SendGrid's Event Webhook" in webhook
+    with override_settings(PGSUPERVISE={"SENDGRID_API_KEY": 5, "FROM_EMAIL": "us@example.com", "SENDGRID_TIMEOUT": 30}):
+        assert composition.longest_send() == timedelta(seconds=30)
+        assert [problem for problem in composition.problems() if "API" in problem] == [
+            "PGSUPERVISE['SENDGRID_API_KEY'] is of type int: it must be a str"
+        ]
+
+
 def test_a_key_that_nothing_uses_may_be_missing(db: str) -> None:
     register(Policy(name="plain", window=HOUR, channel="inbox"))
     assert composition.problems() == []
