@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from .cron_words import why_refused
+
 FIELDS = 5
 SECOND, RESOLUTION = timedelta(seconds=1), timedelta.resolution
 DAY = timedelta(days=1)
@@ -31,8 +33,8 @@ class Cron:
         self._latest: dict[str, tuple[datetime, datetime]] = {}
         try:
             self._next(datetime(2024, 1, 1))  # noqa: DTZ001 - a time on the wall
-        except CronSimError as error:
-            raise ValueError(str(error)) from None
+        except CronSimError:
+            raise ValueError(why_refused(rule)) from None
 
     def after(self, at: datetime, zone: ZoneInfo) -> datetime:
         """Return when the rule comes next after an aware time, in UTC."""

@@ -30,4 +30,5 @@ def fell_back(policy: str, what: str, unread: Unread) -> None:
         return
     _warned[subject] = now
     fields = {"policy": policy, "what": what, "reason": unread.reason, "value": shorten(unread.value)}
-    logger.warning("window has its fallback", extra={"fields": fields})
+    words = "window of policy %s has its fallback: %s is %s"
+    logger.warning(words, policy, what, unread.reason, extra={"fields": fields})

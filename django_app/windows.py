@@ -75,8 +75,10 @@ class Sliding(_SameForAll):
 
     def problems(self) -> list[str]:
         """Return every fault, each with its cure."""
-        found = [*length_problems(self.length, "window"), *length_problems(self.max, "sliding_max")]
-        return found or self.rule("").problems()
+        found = [*length_problems(self.length, "window"), *length_problems(self.max, "Sliding's max")]
+        if not found and self.max < self.length:
+            found = [f"Sliding's max {self.max} is shorter than its length {self.length}: raise max"]
+        return found
 
     def rule(self, policy: str) -> WindowRule:
         """Return the rule by which the workers close the batch."""

@@ -87,7 +87,7 @@ def test_a_tenants_word_and_a_recipients_facts_are_stored_in_the_same_way() -> N
         ({"window": 60}, TypeError, "must be a timedelta"),
         ({"window": "hourly"}, ValueError, "it must have five fields"),
         ({"window": "0 25 * * *"}, ValueError, "give ..every.: seconds"),
-        ({"window": "0 0 30 2 *"}, ValueError, "Bad day-of-month"),
+        ({"window": "0 0 30 2 *"}, ValueError, "day '30' of month '2' never comes"),
         ({"window": "@daily @daily @daily @daily @daily"}, ValueError, "give ..every.: seconds"),
     ],
 )

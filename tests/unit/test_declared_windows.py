@@ -117,6 +117,7 @@ def test_a_bad_value_gives_the_fallback_a_warning_and_a_count(
         assert end(window, {"at": value}) == NOON + DAY
     assert fallen_back("bad") == 2
     (record,) = caplog.records  # the same warning once a minute
+    assert record.getMessage().startswith("window of policy p has its fallback: data.")
     fields: Any = getattr(record, "fields", {})
     assert (fields["policy"], fields["what"], fields["reason"]) == ("p", "data.at", "bad")
 
@@ -143,9 +144,10 @@ def test_a_recipient_of_whom_nothing_is_stored_has_the_fallback() -> None:
     [
         (
             Calendar("61 9 * * *", "Mars"),
-            ["cron rule is '61 9 * * *': Bad minute", "zone is 'Mars': give an IANA name"],
+            ["cron rule is '61 9 * * *': its minute is '61': it is of 0-59, or *", "zone is 'Mars': give an IANA name"],
         ),
-        (Calendar("0 9 30 2 *"), ["cron rule is '0 9 30 2 *'"]),
+        (Calendar("0 9 30 2 *"), ["cron rule is '0 9 30 2 *': day '30' of month '2' never comes"]),
+        (Calendar("0 9 * * moon"), ["its day of the week is 'moon': it is of 0-7 or sun-sat"]),
         (Calendar("0 0 9 * * *"), ["five fields"]),
         (Calendar(5), ["cron rule is 5: it must be a str"]),  # type: ignore[arg-type]
         (Calendar("0 9 * * *", 5), ["zone is 5"]),  # type: ignore[arg-type]

@@ -69,7 +69,7 @@ def test_all_faults_are_told_at_once() -> None:
     message = str(refused.value)
     assert message.startswith("policy 'faulty': ")
     for words in (
-        "sliding_max 0:00:01 is shorter",
+        "Sliding's max 0:00:01 is shorter than its length 0:01:00: raise max",
         "flush_at is 0",
         "key is 'actr': no event can have that; give one of recipient, object, actor, tenant, data.<name>",
         "channel is empty",
@@ -91,7 +91,7 @@ def test_all_faults_are_told_at_once() -> None:
     [5, None, "1h", timedelta(0), Fixed, Fixed(5), Sliding(MINUTE, max=5), Calendar("0 9 * *")],  # type: ignore[arg-type]
 )
 def test_a_window_must_be_one(window: Any) -> None:
-    with pytest.raises(PolicyError, match=r"window|sliding_max"):
+    with pytest.raises(PolicyError, match=r"window|Sliding's max"):
         register(Policy(name="p", window=window))
 
 
