@@ -19,20 +19,22 @@ class About(NamedTuple):
 NOTHING = About("", "")
 
 
-def about_of(instance: models.Model | None, what: str = "about") -> About:
+def about_of(instance: models.Model | None, what: str = "about", *, required: bool = False) -> About:
     """Return how an object is named in events; an instance of a proxy is one of the model behind it.
+
+    None is NOTHING, unless an object is required.
 
     Raises TypeError for anything but a model's instance, and ValueError where it is not saved or its key is longer
     than 200 characters.
     """
-    if instance is None:
+    if instance is None and not required:
         return NOTHING
     given: Any = instance
     if not isinstance(given, models.Model):
         raise TypeError(f"{what} is {shorten(given)} ({type(given).__name__}): it must be a saved instance of a model")
-    if instance.pk is None or instance._state.adding:
+    if given.pk is None or given._state.adding:
         raise ValueError(f"{what} is {shorten(given)}, which is not saved: save it first, in the same transaction")
-    return key_of(instance, what)
+    return key_of(given, what)
 
 
 def key_of(instance: models.Model, what: str = "about") -> About:

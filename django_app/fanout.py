@@ -1,6 +1,6 @@
 """Fan-out: one call tells all followers of an object, however many there are.
 
-    notify_followers("posts", followers_of(author), {"title": post.title}, run=f"post-{post.pk}", actor=author.name)
+    notify_followers("posts", followers_of(author), {"text": post.title}, run=f"post-{post.pk}", actor=author.name)
 
 The caller's transaction writes one row and one task, whatever the number of followers; workers write the events in
 slices, and go on after a crash where the last slice ended. All events occurred when the call was made, so the windows
@@ -23,7 +23,7 @@ from .models import FanOut, FanOutState
 from .notifications import _COLUMNS, Notification, _row
 from .policies import Policy, registered
 from .subscriptions import followers_of, subscribe, unsubscribe, unsubscribe_all
-from .texts import check_text
+from .texts import check_text, shorten
 
 __all__ = [
     "follower_source",
@@ -105,11 +105,17 @@ def _start(run: FanOut, followers: Followers | Rows, field: str) -> None:
     run.refresh_from_db()
 
 
-def resume_fan_out(run: FanOut) -> bool:
+def resume_fan_out(run: FanOut | str) -> bool:
     """Let a new task go on with a run whose own has died; False where it has told everybody.
 
-    The followers who were told are not told again.
+    `run` is its row or its name. The followers who were told are not told again. Raises LookupError for a name that no
+    run has, TypeError for anything else.
     """
+    if isinstance(run, str):
+        run = _named(run)
+    given: object = run
+    if not isinstance(given, FanOut):
+        raise TypeError(f"run is {shorten(given)} ({type(given).__name__}): give a FanOut, or its name")
     with transaction.atomic(using=write_connection(FanOut).alias):
         rows = FanOut.objects.select_for_update().filter(bucket=run.bucket, id=run.pk, state=FanOutState.RUNNING)
         found = rows.first()
@@ -119,3 +125,10 @@ def resume_fan_out(run: FanOut) -> bool:
         rows.update(link=found.link)
         fanout_task.enqueue(found)
     return True
+
+
+def _named(name: str) -> FanOut:
+    found = FanOut.objects.filter(bucket=bucket_of(name), name=name).first()
+    if found is None:
+        raise LookupError(f"there is no run {shorten(name)}: give the name that notify_followers(run=...) was given")
+    return found

@@ -56,7 +56,10 @@ class FollowerSource:
 
     def of(self, argument: Any = None) -> Followers:
         """Return these followers, to be told. Raises TypeError or ValueError where the argument is not JSON."""
-        size = jsonvalues.byte_length(jsonvalues.dumps(argument))
+        try:
+            size = jsonvalues.byte_length(jsonvalues.dumps(argument))
+        except TypeError as error:
+            raise TypeError(jsonvalues.fault(argument, f"the argument of {self!r}") or str(error)) from None
         if size > jsonvalues.MAX_BYTES:
             raise ValueError(f"the argument of {self!r} is {jsonvalues.oversize(size)}")
         return Followers(self.name, argument)
@@ -123,4 +126,7 @@ def readable(rows: object, field: str) -> Rows:
     try:
         return rows.order_by("pk").values_list("pk", field)
     except FieldError as error:
-        raise ValueError(f"followers of {label} have no field {field!r} with the recipient: {error}") from None
+        raise ValueError(
+            f"followers of {label} have no field {field!r} with the recipient: {error}; name it, such as "
+            'notify_followers(..., recipient_field="email") or @follower_source(..., recipient="email")'
+        ) from None

@@ -33,7 +33,8 @@ def mark_read(recipient: str, events: Iterable[int] | Literal["all"]) -> Read:
     """
     check_text(recipient, "recipient", 320, required=True)
     bucket = bucket_of(recipient)
-    if isinstance(events, str) and events != "all":
+    given: object = events
+    if not isinstance(given, Iterable) or (isinstance(given, str) and given != "all"):
         raise TypeError(f'events is {shorten(events)}: give the ids of events, or "all"')
     read = Read(0, 0)
     with cursor_in_transaction() as cursor:
@@ -53,7 +54,7 @@ def mark_read(recipient: str, events: Iterable[int] | Literal["all"]) -> Read:
 def mark_about_read(recipient: str, instance: models.Model) -> Read:
     """Do as `mark_read` does with all that was told the recipient about an object."""
     check_text(recipient, "recipient", 320, required=True)
-    about = about_of(instance, "instance")
+    about = about_of(instance, "instance", required=True)
     with cursor_in_transaction() as cursor:
         given = {"recipient": recipient, "bucket": bucket_of(recipient)}
         return _read(

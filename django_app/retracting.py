@@ -70,7 +70,7 @@ def retract_about(instance: models.Model) -> Mapping[Retraction, int]:
     Fan-outs about it that are still under way end with that. What others tell about it in transactions that commit
     later is not taken back. Raises as `retract` and `about_of`.
     """
-    about = about_of(instance, "instance")
+    about = about_of(instance, "instance", required=True)
     return retract_named(about.type, about.id)
 
 

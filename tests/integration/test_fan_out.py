@@ -188,7 +188,11 @@ def test_a_task_that_runs_twice_and_one_that_was_left_behind_tell_nobody_twice(m
     fanout_task.go_on(*first.args)
     assert Task.objects.exclude(id=first.pk).count() == 1, "a task is followed by one task, though it ran twice"
     assert Event.objects.count() == 4
-    assert resume_fan_out(run) is True
+    with pytest.raises(LookupError, match="there is no run 'post-2': give the name"):
+        resume_fan_out("post-2")
+    with pytest.raises(TypeError, match=r"run is 5 \(int\): give a FanOut, or its name"):
+        resume_fan_out(5)  # type: ignore[arg-type]  # wrong on purpose
+    assert resume_fan_out("post-1") is True
     work()
     run.refresh_from_db()
     assert (run.told, len(set(told())), Event.objects.count()) == (10, 10, 10)
@@ -276,7 +280,11 @@ def test_what_cannot_be_told_is_refused_before_anything_is_written(group: Group)
         ({"followers": everybody[:10]}, ValueError, "sliced, combined"),
         ({"followers": everybody.union(everybody)}, ValueError, "sliced, combined"),
         ({"followers": everybody.distinct("email")}, ValueError, "distinct on fields"),
-        ({"recipient_field": "mail"}, ValueError, "auth.User have no field 'mail'"),
+        (
+            {"recipient_field": "mail"},
+            ValueError,
+            "auth.User have no field 'mail'.*, such as .*recipient_field=\"email\"",
+        ),
         ({"followers": followers.Followers("nobody", 1)}, LookupError, "no follower source is named 'nobody'.*pgsup"),
     ]
     for changes, error, words in refused:
@@ -295,6 +303,10 @@ def test_a_source_is_refused_when_declared_or_asked_with_what_is_not_json() -> N
         follower_source("")
     with pytest.raises(TypeError, match="datetime"):
         source.of(NOON)
+    with pytest.raises(
+        TypeError, match=r"the argument of <follower source team> is a Group.*pass plain values, such as an"
+    ):
+        source.of(Group())
     with pytest.raises(ValueError, match="store the content in a table"):
         source.of("x" * 1_000_001)
 

@@ -105,10 +105,15 @@ def test_the_owner_does_not_wait_for_a_reader_and_a_rollback_puts_all_back(world
     assert fate(first) == ("FOLDED", "", False)
 
 
-@pytest.mark.parametrize("wrong", ["7", ["7"], [None], [True]])
+@pytest.mark.parametrize("wrong", ["7", 7, None, ["7"], [None], [True]])
 def test_ids_that_are_none_are_refused(world: World, wrong: Any) -> None:
-    with pytest.raises(TypeError, match="id"):
+    with pytest.raises(TypeError, match=r"events is .*give the ids of events|an event's id is"):
         mark_read(ADA, wrong)
+
+
+def test_what_was_read_is_about_an_object(world: World) -> None:
+    with pytest.raises(TypeError, match=r"instance is None .*: it must be a saved instance of a model"):
+        mark_about_read(ADA, None)  # type: ignore[arg-type]  # wrong on purpose
 
 
 @pytest.fixture

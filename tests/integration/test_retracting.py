@@ -152,6 +152,8 @@ def test_what_is_about_nothing_saved_is_refused(world: World) -> None:
             notify("p", ADA, about=wrong)  # type: ignore[arg-type]  # wrong on purpose
         with pytest.raises(error, match=words):
             retract_about(wrong)  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(TypeError, match="instance is None"):
+        retract_about(None)  # type: ignore[arg-type]  # wrong on purpose
     assert one(world.connection, "SELECT count(*) FROM pgsupervise_event") == 0
 
 
