@@ -99,9 +99,9 @@ def test_german_is_one_of_them() -> None:
     ("actors", "subject"),
     [
         (["Bob"], "Neuigkeit von Bob"),
-        (["Bob", "Bob"], "2 Neuigkeiten von Bob"),
-        (["Bob", "Eve", "Ann"], "3 Neuigkeiten von Bob, Eve und 1 weitere Person"),
-        (["Bob", "Eve", "Ann", "Cid"], "4 Neuigkeiten von Bob, Eve und 2 weitere"),
+        (["Bob", "Bob"], "2 Neuigkeiten: Bob"),
+        (["Bob", "Eve", "Ann"], "3 Neuigkeiten: Bob, Eve und 1 weitere Person"),
+        (["Bob", "Eve", "Ann", "Cid"], "4 Neuigkeiten: Bob, Eve und 2 weitere"),
     ],
 )
 def test_a_recipient_with_that_locale_gets_its_digests_in_it(actors: list[str], subject: str) -> None:
