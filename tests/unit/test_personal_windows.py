@@ -80,7 +80,7 @@ def test_a_wish_keeps_what_else_the_policy_says() -> None:
         ({"every": 1e12}, "3660 days"),
         ({"every": True}, "no duration"),
         ({"sliding": 60}, "no window"),
-        ({"sliding": 60, "max": 30}, "Sliding's max 0:00:01 is shorter than its length"),
+        ({"sliding": 60, "max": 30}, "Sliding's max 0:00:30 is shorter than its length 0:01:00: raise max"),
         ({"cron": "0 9 * *"}, "five fields"),
         ({"cron": None}, "must be a str"),
         ({"at_once": False}, "no window"),
