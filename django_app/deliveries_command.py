@@ -11,6 +11,7 @@ import click
 from pgsupervise.supervisor.exits import ExitCode
 
 from .commanding import DatabaseCommand, leave, print_json
+from .texts import amount
 
 COLUMNS = ("id", "policy", "recipient", "channel", "attempt", "finished_at", "unknown_until", "error")
 WAYS = ("resend", "accept", "refuse")
@@ -68,9 +69,9 @@ def resolve(*, how: str, ids: Sequence[int], policy: str | None, yes: bool) -> N
         leave(ExitCode.BAD_CONFIGURATION, "give either ids or --policy")
     chosen = list(ids) or [one["id"] for one in _unknown(policy, MOST) if one["unknown_until"] is None]
     if chosen and not yes:
-        click.confirm(f"{how} {_amount(len(chosen))}?", abort=True)
+        click.confirm(f"{how} {amount(len(chosen), 'delivery', 'deliveries')}?", abort=True)
     done = resolving.resolve(chosen, resolving.Resolution(how), _who()[: resolving.MAX_NAME])
-    click.echo(f"{how}: {_amount(len(done))}")
+    click.echo(f"{how}: {amount(len(done), 'delivery', 'deliveries')}")
     for number in sorted(set(ids) - set(done)):
         click.echo(f"{number} is not of unknown fate")
     sys.exit(ExitCode.OK if done else ExitCode.BAD_CONFIGURATION)
@@ -81,10 +82,6 @@ def _who() -> str:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # a container's user need have no name
         return f"uid {os.getuid()}"
-
-
-def _amount(number: int) -> str:
-    return "1 delivery" if number == 1 else f"{number} deliveries"
 
 
 def _unknown(policy: str | None, limit: int) -> list[dict[str, Any]]:

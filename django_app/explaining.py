@@ -8,9 +8,12 @@ from pgsupervise.partitions.standbys import NOT_NEEDED
 from pgsupervise.partitions.states import BatchState, DeliveryState, EventState, Reason
 
 from .explaining_provider import Step, events_of, told_of, why_unknown
+from .explaining_windows import Known
 from .models import Batch, Delivery, Event, Lease, ProviderEvent
 from .policies import registry
 from .testing_guard import RECORDED
+from .texts import amount
+from .times import second
 
 NEWEST = 20
 """Events of a recipient, the newest ones, that are explained by default."""
@@ -26,7 +29,7 @@ REASONS = {
     Reason.EMPTY: "nothing was left in the batch",
 }
 SENDING = {
-    DeliveryState.WAITING: "waits for the end of the quiet hours, or for the policy's cap",
+    DeliveryState.WAITING: "waits for",
     DeliveryState.RETRYING: "was not sent and is tried again",
     DeliveryState.PENDING: "waits to be sent",
     DeliveryState.SENDING: "is being sent",
@@ -86,18 +89,21 @@ def _explained(events: Sequence[Event]) -> list[Explanation]:
         deliveries.setdefault(delivery.batch_id, []).append(delivery)
     told = events_of([one for found in deliveries.values() for one in found])
     owned = set(Lease.objects.exclude(owner=None).values_list("bucket", flat=True))
+    known = Known(events)
     return [
-        _explanation(event, batches.get(event.batch_id or 0), deliveries.get(event.batch_id or 0, []), told, owned)
+        _explanation(
+            event, batches.get(event.batch_id or 0), deliveries.get(event.batch_id or 0, []), told, owned, known
+        )
         for event in events
     ]
 
 
 def _explanation(
-    event: Event, batch: Batch | None, deliveries: Sequence[Delivery], told: Told, owned: set[int]
+    event: Event, batch: Batch | None, deliveries: Sequence[Delivery], told: Told, owned: set[int], known: Known
 ) -> Explanation:
     steps = [_told(event)]
     if batch is not None:
-        steps.append(_folded(event, batch))
+        steps.append(_folded(event, batch, known))
     if event.read_at is not None and event.state != EventState.FILTERED:
         steps.append(Step(event.read_at, "read by the recipient", "its batch was sealed already"))
     match event.state:
@@ -106,15 +112,20 @@ def _explanation(
         case EventState.RETRACTED:
             outcome, last = "retracted", [Step(event.left_out_at, "retracted", "it is in no digest")]
         case EventState.FILTERED:
-            reason = f"{event.reason}: {REASONS[Reason(event.reason)]}" if event.reason in REASONS else event.reason
-            outcome, last = "filtered", [Step(event.left_out_at, "left out", reason)]
+            outcome, last = "filtered", [Step(event.left_out_at, "left out", _why_left_out(event, known))]
         case _ if batch is None:
             outcome, last = "lost", [Step(None, "its batch is gone", f"there is no batch {event.batch_id}")]
         case _ if batch.state != BatchState.SEALED:
             outcome, last = "open", [_waiting(batch, owned)]
         case _:
-            outcome, last = _outcome(batch, deliveries), list(_sealed(batch, deliveries, told))
+            outcome, last = _outcome(batch, deliveries), list(_sealed(batch, deliveries, told, known))
     return Explanation(event, outcome, [*steps, *last])
+
+
+def _why_left_out(event: Event, known: Known) -> str:
+    why = f"{event.reason}: {REASONS[Reason(event.reason)]}" if event.reason in REASONS else event.reason
+    whose = known.muted_by(event) if event.reason == Reason.MUTED else ""
+    return f"{why}; now {whose}" if whose else why
 
 
 def _told(event: Event) -> Step:
@@ -123,23 +134,31 @@ def _told(event: Event) -> Step:
     if event.about_type:
         said.append(f"about {event.about_type} {event.about_id}")
     if event.occurred_at != event.created_at:
-        said.append(f"occurred at {event.occurred_at.isoformat(' ')}")
+        said.append(f"occurred at {second(event.occurred_at)}")
     return Step(event.created_at, "notified", ", ".join(said))
 
 
-def _folded(event: Event, batch: Batch) -> Step:
-    window = f"window from {batch.opened_at.isoformat(' ')} until {batch.closes_at.isoformat(' ')}"
+def _folded(event: Event, batch: Batch, known: Known) -> Step:
     whose = f" of policy {batch.policy}" if batch.policy != event.policy else ""
-    key = f", key {batch.key!r}" if batch.key else ""
-    why = f"{_when_folded(event, batch)}, {window}{key}, {batch.item_count} events"
-    return Step(None, f"folded into batch {batch.pk}{whose}", why)
+    said = [
+        _when_folded(event, batch),
+        f"window from {second(batch.opened_at)} until {second(batch.closes_at)}",
+        f"it would be {known.window(batch)} now" if known.window(batch) else "",
+        known.why_closed(batch),
+        f"key {batch.key!r}" if batch.key else "",
+        amount(batch.item_count, "event"),
+    ]
+    return Step(None, f"folded into batch {batch.pk}{whose}", ", ".join(filter(None, said)))
 
 
 def _when_folded(event: Event, batch: Batch) -> str:
     """Say what is known: no event has the time of its fold, which lies between what came before and what came after."""
-    earliest = max(event.created_at, batch.created_at).isoformat(" ")
+    earliest = second(max(event.created_at, batch.created_at))
     known = [at for at in (batch.sealed_at, event.left_out_at) if at is not None]
-    return f"between {earliest} and {min(known).isoformat(' ')}" if known else f"after {earliest}"
+    latest = second(min(known)) if known else ""
+    if earliest == latest:
+        return f"at {earliest}"
+    return f"between {earliest} and {latest}" if latest else f"after {earliest}"
 
 
 def _why_pending(event: Event, owned: set[int]) -> str:
@@ -150,12 +169,14 @@ def _why_pending(event: Event, owned: set[int]) -> str:
 
 def _waiting(batch: Batch, owned: set[int]) -> Step:
     if batch.error:
-        return Step(None, "could not be rendered", f"{batch.error}; tried again at {batch.deliver_at.isoformat(' ')}")
+        return Step(None, "could not be rendered", f"{batch.error}; tried again at {second(batch.deliver_at)}")
     if batch.policy not in registry:
         return Step(None, "waits to be sealed", f"this code knows no policy {batch.policy!r}: left for newer code")
-    why = f"it goes at {batch.deliver_at.isoformat(' ')}"
-    if batch.state == BatchState.OPEN:
-        why = f"its window is open until {batch.closes_at.isoformat(' ')}, {why}"
+    why = f"it goes at {second(batch.deliver_at)}"
+    if batch.state == BatchState.OPEN and batch.closes_at == batch.deliver_at:
+        why = f"its window is open until {second(batch.closes_at)}, and it goes then"
+    elif batch.state == BatchState.OPEN:
+        why = f"its window is open until {second(batch.closes_at)}, {why}"
     unowned = _unowned(batch.bucket, owned)
     return Step(None, "waits to be sealed", f"{why}; {unowned}" if unowned else why)
 
@@ -164,7 +185,7 @@ def _unowned(bucket: int, owned: set[int]) -> str:
     return "" if bucket in owned else f"nobody owns bucket {bucket}: is pgsupervise running?"
 
 
-def _sealed(batch: Batch, deliveries: Sequence[Delivery], told: Told) -> Iterator[Step]:
+def _sealed(batch: Batch, deliveries: Sequence[Delivery], told: Told, known_of: Known) -> Iterator[Step]:
     yield Step(batch.sealed_at, f"batch {batch.pk} sealed", "" if deliveries else _why_none(batch))
     for delivery in deliveries:
         known = {
@@ -172,11 +193,11 @@ def _sealed(batch: Batch, deliveries: Sequence[Delivery], told: Told) -> Iterato
             f"its id there is {delivery.provider_id}": delivery.provider_id and not _is_recorded(delivery),
             delivery.error: delivery.error,
             why_unknown(delivery): delivery.state == DeliveryState.UNKNOWN,
-            f"not before {delivery.not_before.isoformat(' ')}": delivery.state in LATER,
+            f"not before {second(delivery.not_before)}": delivery.state in LATER,
         }
         at = delivery.finished_at or delivery.claimed_at
         why = ", ".join(words for words, is_so in known.items() if is_so)
-        yield Step(at, f"message {delivery.pk} by {delivery.channel}: {_what(delivery)}", why)
+        yield Step(at, f"message {delivery.pk} by {delivery.channel}: {_what(delivery, known_of)}", why)
         yield from told_of(delivery, told.get(delivery.pk, ()))
 
 
@@ -204,9 +225,11 @@ def _outcome(batch: Batch, deliveries: Sequence[Delivery]) -> str:
     return "skipped"
 
 
-def _what(delivery: Delivery) -> str:
+def _what(delivery: Delivery, known: Known) -> str:
     if delivery.error == NOT_NEEDED:
         return "left out"
+    if delivery.state == DeliveryState.WAITING:
+        return f"{SENDING[DeliveryState.WAITING]} {known.waits_for(delivery)}"
     return RECORDED_WORDS if _is_recorded(delivery) else SENDING[DeliveryState(delivery.state)]
 
 

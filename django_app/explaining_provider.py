@@ -7,6 +7,7 @@ from typing import NamedTuple
 from pgsupervise.partitions.states import DeliveryState
 
 from .models import Delivery, ProviderEvent
+from .times import second
 
 MOST = 50
 """Events that are told of all messages of an explanation's deliveries together."""
@@ -47,4 +48,4 @@ def why_unknown(delivery: Delivery) -> str:
         return ""
     if delivery.unknown_until is None:
         return f"a person decides: pgsupervise deliveries resolve ... {delivery.pk}"
-    return f"the provider may tell until {delivery.unknown_until.isoformat(' ')}"
+    return f"the provider may tell until {second(delivery.unknown_until)}"

@@ -10,6 +10,8 @@ import click
 from pgsupervise.supervisor.exits import ExitCode
 
 from .commanding import DatabaseCommand, leave, print_json
+from .texts import amount
+from .times import second
 
 if TYPE_CHECKING:
     from .policy_changes import Change
@@ -23,7 +25,7 @@ ANSWERS = ("keep", "recompute", "flush")
 @click.option("--apply", "answer", type=click.Choice(ANSWERS), help="What their owners are to do with these.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON array.")
 def policies(*, names: Sequence[str], changed: bool, answer: str | None, as_json: bool) -> None:
-    """Show how a policy's window, as this code declares it, differs from that of the batches that are open.
+    """Show policies as this code declares them, and how many open batches have another window than that.
 
     Without --apply nothing is changed. keep leaves the batches as they are; recompute gives them the declared end, and
     closes those for which that is past; flush closes all of them.
@@ -43,22 +45,31 @@ def policies(*, names: Sequence[str], changed: bool, answer: str | None, as_json
     if as_json:
         print_json([_as_dict(change) for change in found])
     else:
-        _show(found, names or sorted(registry), each=changed)
+        _show(found, names or sorted(registry), only_changed=changed)
         if answer and answer != "keep":
-            click.echo(f"{answer}: {len(found)} batches, with their owners' next fold")
+            click.echo(f"{answer}: {amount(len(found), 'batch', 'batches')}, with their owners' next fold")
     sys.exit(ExitCode.OK)
 
 
-def _show(found: "Sequence[Change]", names: Sequence[str], *, each: bool) -> None:
+def _show(found: "Sequence[Change]", names: Sequence[str], *, only_changed: bool) -> None:
+    from .policies import registry
+    from .policy_words import in_words
+
     amounts = Counter(change.batch.policy for change in found)
     for name in names:
-        click.echo(f"{name}: {amounts[name]} open batches would end at another time, or move otherwise")
-    for batch, _, declared in found if each else ():
+        changed = f"{amount(amounts[name], 'open batch', 'open batches')} would end at another time, or move otherwise"
+        if amounts[name]:
+            click.echo(f"{name}: {in_words(registry[name])}; {changed}")
+        elif not only_changed:
+            click.echo(f"{name}: {in_words(registry[name])}")
+    for batch, _, declared in found if only_changed else ():
         key = f" key {batch.key!r}" if batch.key else ""
         click.echo(
-            f"  batch {batch.pk} of {batch.policy} for {batch.recipient}{key}: ends {batch.closes_at.isoformat(' ')}, "
-            f"declared {declared.isoformat(' ')}"
+            f"  batch {batch.pk} of {batch.policy} for {batch.recipient}{key}: ends {second(batch.closes_at)}, "
+            f"declared {second(declared)}"
         )
+    if only_changed and not found:
+        click.echo("no open batch would end at another time, or move otherwise")
 
 
 def _as_dict(change: "Change") -> dict[str, object]:

@@ -8,6 +8,8 @@ import click
 from pgsupervise.supervisor.exits import ExitCode
 
 from .commanding import DatabaseCommand, leave, print_json
+from .texts import amount
+from .times import second
 
 if TYPE_CHECKING:
     from .previewing import Preview
@@ -30,8 +32,10 @@ def preview(*, what: str, is_recipient: bool, html: bool, as_json: bool) -> None
     number = what.isascii() and what.isdecimal() and len(what) < 19 and not is_recipient
     batches = list(Batch.objects.filter(pk=int(what))) if number else previewing.unsealed_of(what)
     if not batches:
-        named = f"batch {what}" if number else f"batch of {what} that is not sealed"
-        leave(ExitCode.BAD_CONFIGURATION, f"there is no {named}; a recipient whose name is a number needs --recipient")
+        named = f"batch of {what} that is not sealed"
+        if number:
+            named = f"batch {what}; a recipient whose name is a number needs --recipient"
+        leave(ExitCode.BAD_CONFIGURATION, f"there is no {named}")
     try:
         found = [previewing.preview(batch) for batch in batches]
     except previewing.SealedError as fault:
@@ -47,8 +51,8 @@ def preview(*, what: str, is_recipient: bool, html: bool, as_json: bool) -> None
 def _show(shown: "Preview", *, html: bool) -> None:
     batch = shown.batch
     click.echo(
-        f"batch {batch.pk} of {batch.policy} for {batch.recipient}: {batch.state}, {shown.items} items, "
-        f"goes at {batch.deliver_at.isoformat(' ')}"
+        f"batch {batch.pk} of {batch.policy} for {batch.recipient}: {batch.state}, {amount(shown.items, 'item')}, "
+        f"goes at {second(batch.deliver_at)}"
     )
     if shown.error:
         click.echo(f"cannot be rendered: {shown.error}")

@@ -37,3 +37,8 @@ def one_line(text: str) -> str:
     if words.isprintable():
         return words
     return "".join(character for character in words if unicodedata.category(character) not in UNWANTED)
+
+
+def amount(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: "1 event", "2 events"."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"

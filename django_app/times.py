@@ -30,3 +30,8 @@ def check_aware(value: object, what: str, otherwise: str) -> None:
             f"{what} is {value.isoformat()} without a time zone: pass an aware datetime, such as "
             f"django.utils.timezone.now() gives, or {otherwise}"
         )
+
+
+def second(at: datetime) -> str:
+    """Return a time as it is told in a terminal: without what is shorter than a second."""
+    return at.isoformat(" ", "seconds")

@@ -146,7 +146,12 @@ def test_the_command_lists_and_applies(world: World) -> None:
     declare(Fixed(3 * HOUR))
     code, output = run("p", "--changed")
     assert code == 0
-    assert output.splitlines()[0] == "p: 1 open batches would end at another time, or move otherwise"
+    assert output.splitlines()[0] == (
+        "p: a window of 3:00:00, by null; 1 open batch would end at another time, or move otherwise"
+    )
+    assert "p: a window of 3:00:00, by null; 1 open batch" in run()[1]
+    assert "hourly: a window of 1:00:00, by inbox\n" in run()[1]
+    assert "hourly" not in run("--changed")[1]
     assert "ends 2026-03-01 13:00:00+00:00, declared 2026-03-01 15:00:00+00:00" in output
     (row,) = json.loads(run("--json")[1])
     assert (row["recipient"], row["declared"]) == (ADA, "2026-03-01 15:00:00+00:00")

@@ -94,6 +94,8 @@ def test_the_command_shows_a_batch_or_all_of_a_recipient(world: World) -> None:
     assert output.startswith(f"batch 1 of p for {ADA}: OPEN, 2 items, goes at 2026-03-01 13:00:00+00:00\nby inbox")
     assert "subject:\n" in output
     assert "html:\n" not in output
+    assert "--recipient" not in run("nobody@example.com")[1]
+    assert "a number needs --recipient" in run("4711")[1]
     assert "html:\n" in run(ADA, "--html")[1]
     (row,) = json.loads(run(ADA, "--json")[1])
     assert (row["batch"], row["items"], row["messages"][0]["channel"]) == (1, 2, "inbox")

@@ -22,8 +22,12 @@ class Command(BaseCommand):
         parser.add_argument("arguments", nargs=argparse.REMAINDER)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run as `call_command("pgsupervise", ...)`."""
-        self._hand_over(options["arguments"], "pgsupervise")
+        """Run as `call_command("pgsupervise", ...)`. Raises SystemExit with the exit code, unless it is 0."""
+        try:
+            self._hand_over(options["arguments"], "pgsupervise")
+        except SystemExit as ended:
+            if ended.code:
+                raise
 
     def _hand_over(self, arguments: Sequence[str], name: str) -> None:
         from pgsupervise.supervisor.cli import main
