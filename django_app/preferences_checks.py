@@ -118,13 +118,15 @@ def check_person(given: Mapping[str, Any]) -> None:
     if zone := given.get("time_zone"):
         check_text(zone, "time_zone", 64)
         if zone_named(zone) is None:
-            raise ValueError(f"time_zone is {shorten(zone)}, which is no IANA zone: use one such as Europe/Rome, or ''")
+            raise ValueError(
+                f"time_zone is {shorten(zone)}, which is no IANA zone: use one such as Europe/Rome, or leave it empty"
+            )
     elif given.get("time_zone", "") != "":
         raise TypeError(f"time_zone is {shorten(zone)}: it must be a str, '' for the project's {_default_zone()}")
     if "locale" in given:
         check_text(given["locale"], "locale", 20)
         if given["locale"] and not LOCALE.fullmatch(given["locale"]):
-            raise ValueError(f"locale is {shorten(given['locale'])}: use one such as pt-br, or ''")
+            raise ValueError(f"locale is {shorten(given['locale'])}: use one such as pt-br, or leave it empty")
     _check_quiet_hours(given)
     if "properties" in given:
         _check_properties(given["properties"])
@@ -135,14 +137,14 @@ def _check_quiet_hours(given: Mapping[str, Any]) -> None:
     if not hours:
         return
     if len(hours) == 1 or (hours[0] is None) != (hours[1] is None):
-        raise ValueError("quiet_from and quiet_until belong together: give both, or None for both")
+        raise ValueError("quiet_from and quiet_until belong together: give both, or neither")
     if hours[0] is None:
         return
     for hour in hours:
         if not isinstance(hour, time) or hour.tzinfo is not None:
             raise TypeError(f"quiet hours have {shorten(hour)}: give times without a zone, such as time(22, 0)")
     if hours[0] == hours[1]:
-        raise ValueError(f"quiet hours begin and end at {hours[0]}: make them different, or None for none")
+        raise ValueError(f"quiet hours begin and end at {hours[0]}: make them different, or give neither")
 
 
 def _check_properties(properties: object) -> None:

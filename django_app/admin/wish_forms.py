@@ -1,13 +1,14 @@
 """The admin's forms of wishes: they refuse what `set_preference` and `set_recipient` refuse, in the same words."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 
 from pgsupervise.django_app import preferences_checks as checks
+from pgsupervise.django_app.calendars import FIELDS
 from pgsupervise.django_app.models import Preference, Recipient, TenantPreference
 from pgsupervise.django_app.policies import registry
 from pgsupervise.partitions.buckets import bucket_of
@@ -15,14 +16,42 @@ from pgsupervise.partitions.buckets import bucket_of
 LEVEL = ("tenant", "policy", "category")
 WISHED = ("muted", "channels", "window")
 
+WINDOWS = (
+    '{"every": seconds}, {"sliding": seconds, "max": seconds}, {"cron": "0 9 * * *"} or {"at_once": true}; a cron rule '
+    "may stand by itself. Empty: says nothing."
+)
+HELP = {
+    "channels": 'A list of names, such as ["inbox"]; an empty one, [], is none at all. Empty: says nothing.',
+    "window": WINDOWS,
+}
+SAYS = [("unknown", "Says nothing"), ("true", "Yes"), ("false", "No")]
+
 if TYPE_CHECKING:
     _Form = forms.ModelForm[Any]
 else:
     _Form = forms.ModelForm
 
 
+class WindowField(forms.JSONField):
+    """A window as JSON, or a cron rule as it is."""
+
+    def to_python(self, value: Any) -> Any:
+        """Return the window; five words that are no JSON are a cron rule."""
+        try:
+            return super().to_python(value)
+        except ValidationError:
+            if isinstance(value, str) and len(value.split()) == FIELDS:
+                return {"cron": value.strip()}
+            raise
+
+
 class WishForm(_Form):
     """What all of them have in common."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "muted" in self.fields:  # not in the form of whoever may only look
+            self.fields["muted"].widget.choices = SAYS  # type: ignore[attr-defined]  # of a select
 
     def refusing(self, field: str, check: Callable[..., Any], *values: Any) -> Any:
         """Return what a check returns; what it raises becomes the field's error."""
@@ -62,10 +91,16 @@ class RecipientForm(WishForm):
     class Meta:
         model = Recipient
         fields = ("recipient", "time_zone", "locale", "quiet_from", "quiet_until", "properties")
+        help_texts: ClassVar = {
+            "quiet_from": "From then until the other time nothing is delivered, by the recipient's own clock.",
+            "quiet_until": "",
+        }
 
     def clean(self) -> dict[str, Any]:
         """Refuse what cannot be."""
         values = super().clean() or self.cleaned_data
+        if "properties" in values:
+            values["properties"] = {} if values["properties"] is None else values["properties"]
         self.refusing("recipient", checks.check_recipient, self.recipient())
         if not self.errors:
             self.refuse_second(Recipient)
@@ -80,6 +115,8 @@ class PreferenceForm(WishForm):
     class Meta:
         model = Preference
         fields = ("recipient", *LEVEL, *WISHED)
+        field_classes: ClassVar = {"window": WindowField}
+        help_texts = HELP
 
     def clean(self) -> dict[str, Any]:
         """Refuse what cannot be."""
@@ -97,6 +134,8 @@ class TenantPreferenceForm(WishForm):
     class Meta:
         model = TenantPreference
         fields = (*LEVEL, *WISHED)
+        field_classes: ClassVar = {"window": WindowField}
+        help_texts = HELP
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -78,7 +78,8 @@ class Preference(Wishes):
         ]
 
     def __str__(self) -> str:
-        return f"{self.recipient}: {self.policy or self.category or 'everything'}"
+        tenant = f" of tenant {self.tenant}" if self.tenant else ""
+        return f"{self.recipient}: {self.policy or self.category or 'everything'}{tenant}"
 
 
 class TenantPreference(Wishes):

@@ -67,6 +67,18 @@ def test_wishes_are_added_changed_found_and_deleted(root: Client) -> None:
     assert not Preference.objects.exists()
 
 
+def test_the_form_takes_a_bare_cron_rule_and_says_what_it_takes(root: Client) -> None:
+    page = root.get(f"{ADMIN}preference/add/").content.decode()
+    for words in ("Says nothing", '["inbox"]', '"sliding"', '"at_once"'):
+        assert words in page, words
+    wish = {**TABLES["preference"][1], "tenant": "acme", "window": " 0 9 * * mon-fri"}
+    saved: Any = root.post(f"{ADMIN}preference/add/", wish, follow=True)
+    assert Preference.objects.get().window == {"cron": "0 9 * * mon-fri"}
+    assert f"{ANN}: everything of tenant acme" in saved.content.decode()
+    assert root.post(f"{ADMIN}recipient/add/", {**TABLES["recipient"][1], "properties": ""}).status_code == 302
+    assert Recipient.objects.get().properties == {}
+
+
 def test_a_tenants_word_and_a_recipients_facts_have_forms_too(root: Client) -> None:
     prescribed = {**TABLES["tenantpreference"][1], "category": "marketing", "muted": "true"}
     assert root.post(f"{ADMIN}tenantpreference/add/", prescribed).status_code == 302

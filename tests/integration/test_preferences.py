@@ -105,7 +105,7 @@ def test_what_nobody_could_obey_is_refused_with_the_cure(given: Any, error: type
         ({"time_zone": 2}, TypeError, "time_zone is 2"),
         ({"time_zone": None}, TypeError, "time_zone is None"),
         ({"locale": "Klingon!"}, ValueError, "use one such as pt-br"),
-        ({"quiet_from": time(22)}, ValueError, "give both, or None for both"),
+        ({"quiet_from": time(22)}, ValueError, "give both, or neither"),
         ({"quiet_from": time(22), "quiet_until": None}, ValueError, "give both"),
         ({"quiet_from": "22:00", "quiet_until": "07:00"}, TypeError, "datetime.time|time.22, 0"),
         ({"quiet_from": time(22, tzinfo=UTC), "quiet_until": time(7)}, TypeError, "without a zone"),
