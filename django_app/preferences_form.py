@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from pgsupervise.partitions.buckets import bucket_of
 
+from .channels import is_mail
 from .models import Preference, Recipient
 from .policies import Policy, registry
 from .preferences import set_preference, set_recipient
@@ -30,6 +31,8 @@ WINDOWS = {
     '{"cron":"0 9 * * mon"}': _("Mondays at 9:00"),
 }
 MOST_TO_COMBINE = 4
+NOWHERE = "null"
+"""The channel that is none: nobody would wish for it."""
 HEADINGS = {"muted": _("Sending"), "channels": pgettext_lazy("a channel", "By"), "window": _("When")}
 FIELDS = tuple(HEADINGS)
 
@@ -52,8 +55,15 @@ class Row:
         """Whether it has this field: a policy in another one's digests can be muted, and the other decides the rest."""
         if name == "muted":
             return not self.is_required
+        if name == "channels":
+            return bool(self.channels)
+        return any(policy.personal_window for policy in self.policies if policy.digest is None)
+
+    @property
+    def channels(self) -> list[str]:
+        """The names of the channels that a recipient may choose."""
         hosts = [policy for policy in self.policies if policy.digest is None]
-        return any(name != "window" or policy.personal_window for policy in hosts)
+        return sorted({name for policy in hosts for name in policy.channels} - {NOWHERE})
 
     def instead_of(self, name: str) -> str:
         """Say why it does not have this field."""
@@ -169,10 +179,20 @@ class PreferencesForm(forms.Form):
 
 
 def _channel_choices(row: Row) -> list[tuple[str, Any]]:
-    names = sorted({name for policy in row.policies if policy.digest is None for name in policy.channels})
+    names = row.channels
     sizes = range(1, len(names) + 1) if len(names) <= MOST_TO_COMBINE else (1, len(names))
     sets = chain.from_iterable(combinations(names, size) for size in sizes)
-    return [(DEFAULT, BY_DEFAULT), *((_text(list(chosen)), summary(chosen, len(chosen))) for chosen in sets)]
+    spoken = {name: _channel_words(name, names) for name in names}
+    return [
+        (DEFAULT, BY_DEFAULT),
+        *((_text(list(chosen)), summary([spoken[name] for name in chosen], len(chosen))) for chosen in sets),
+    ]
+
+
+def _channel_words(name: str, among: Sequence[str]) -> str:
+    """Return what a reader calls a channel: e-mail, where only one of those to choose from is a way to send it."""
+    is_only_mail = is_mail(name) and sum(map(is_mail, among)) == 1
+    return gettext("E-mail") if is_only_mail else gettext("Inbox") if name == "inbox" else words(name)
 
 
 def _text(value: Any) -> str:
@@ -184,9 +204,9 @@ def _value(text: str) -> Any:
 
 
 def words(name: str) -> str:
-    """Return the name of a policy or a category as people write it."""
+    """Return a policy's, a category's or a channel's name as people write it, translated where the project does."""
     words = " ".join(name.replace("_", " ").replace("-", " ").split()) or name
-    return words[:1].upper() + words[1:]
+    return gettext(words[:1].upper() + words[1:])
 
 
 @cache

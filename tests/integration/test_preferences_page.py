@@ -10,11 +10,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.core import signing
 from django.test import Client, override_settings
+from django.utils import translation
 
 from pgsupervise.django_app import policies, settings
 from pgsupervise.django_app.models import Preference, Recipient
 from pgsupervise.django_app.policies import Policy, register
 from pgsupervise.django_app.preferences import set_preference, set_recipient
+from pgsupervise.django_app.preferences_form import words as words_of
 from pgsupervise.django_app.preferences_links import SALT, preferences_url
 from tests.registries import own_registries
 
@@ -65,6 +67,18 @@ def send(client: Client, path: str, **changes: str) -> Any:
 def wishes(recipient: str) -> dict[str, Any]:
     rows = Preference.objects.filter(recipient=recipient, tenant="")
     return {row.policy or row.category: (row.muted, row.channels, row.window) for row in rows}
+
+
+def test_names_of_the_code_are_words_in_the_readers_language(ann: Client) -> None:
+    register(Policy(name="noted", window=timedelta(hours=1), channel=["null", "webhook"]))
+    register(Policy(name="unseen", window=timedelta(hours=1), channel="null"))
+    page = get(ann, OWN)
+    for words in ("News letter", ">E-mail<", ">Inbox<", ">Webhook<", ">Inbox and E-mail<"):
+        assert words in page, words
+    assert "null" not in page.replace('value="null"', "").lower()
+    assert "channels:policy:unseen" not in page
+    with translation.override("de"):
+        assert words_of("inbox") == "Posteingang", "as the project's own catalogue may translate any of them"
 
 
 def test_a_user_sees_and_changes_its_own_wishes(ann: Client) -> None:
