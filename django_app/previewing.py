@@ -13,7 +13,7 @@ from pgsupervise.partitions.connection import Connection
 from pgsupervise.partitions.rows import DueBatch, Item, NewDelivery, Rendering, Withheld
 from pgsupervise.partitions.states import BatchState, EventState
 from pgsupervise.partitions.suppressions import ask_for_suppressed
-from pgsupervise.supervisor.sealing import rendering_of
+from pgsupervise.supervisor.sealing import in_words, rendering_of
 from pgsupervise.supervisor.suppressing import keys_in, withholding
 
 from . import preferences_sealing
@@ -71,7 +71,7 @@ def preview(batch: Batch) -> Preview:
         withheld = str(rendered.reason) if isinstance(rendered, Withheld) else ""
         return Preview(batch, len(due.item_ids), deliveries_of(rendered), withheld=withheld)
     except Exception as error:  # whatever a template raises is what the preview is for
-        return Preview(batch, len(due.item_ids) if due else 0, [], one_line(f"{type(error).__name__}: {error}"))
+        return Preview(batch, len(due.item_ids) if due else 0, [], one_line(in_words(error)))
 
 
 def unsealed_of(recipient: str) -> list[Batch]:

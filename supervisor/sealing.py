@@ -144,8 +144,14 @@ def rendering_of(batch: DueBatch, render: Callable[[DueBatch], Rendering], minim
     return rendering if isinstance(rendering, Reduced | Withheld) else list(rendering)
 
 
+def in_words(error: Exception) -> str:
+    """Return what a rendering has raised, and the place that was noted at it."""
+    notes = [note for note in getattr(error, "__notes__", ()) if isinstance(note, str)]
+    return f"{type(error).__name__}: {error}" + (f" ({'; '.join(notes)})" if notes else "")
+
+
 def _failed(batch: Due, error: Exception) -> tuple[int, str]:
-    reason = storable(f"{type(error).__name__}: {error}")
+    reason = storable(in_words(error))
     recorder.render_failed(batch.policy)
     fields = {"batch": batch.id, "policy": batch.policy, "error": reason}
     logger.warning("digest could not be rendered", extra={"fields": fields})

@@ -1,10 +1,12 @@
 """A template's failure is its own batch's and nobody else's, whatever it raises."""
 
 import threading
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from django.db import connections
+from django.template.base import Node
 
 
 class RenderError(ValueError):
@@ -31,6 +33,18 @@ def raising_exceptions_only() -> Iterator[None]:
         if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
             raise
         raise RenderError(f"{error!r:.200} was raised: what a template calls may raise exceptions only") from None
+
+
+def note_place(error: Exception) -> None:
+    """Note at an exception in which template, and at which of its lines, it was raised."""
+    place = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        node = frame.f_locals.get("self")
+        if isinstance(node, Node) and node.token is not None and getattr(node, "origin", None) is not None:
+            place = f"template {node.origin.template_name}, line {node.token.lineno}"
+    if place:
+        with suppress(Exception):  # whatever an exception does that is asked to keep a note
+            error.add_note(place)
 
 
 def reconnected() -> bool:

@@ -11,7 +11,7 @@ from pgsupervise.django_app.texts import one_line
 from pgsupervise.supervisor.project import Part
 
 from .bounds import Bounded, storable
-from .failures import RenderError
+from .failures import RenderError, note_place
 
 NAMES = {Part.SUBJECT: "subject.txt", Part.TEXT: "body.txt", Part.HTML: "body.html"}
 MOST_BYTES = 14_000_000
@@ -29,7 +29,11 @@ def rendered(policy: Policy, part: Part, context: dict[str, Any]) -> str | None:
         return None
     # A copy: what one template sets is not seen by the next. In the recipient's zone also where USE_TZ is False.
     layered = Bounded({**context}, autoescape=part is Part.HTML, use_tz=True)
-    text = storable(template.render(layered))
+    try:
+        text = storable(template.render(layered))
+    except Exception as error:
+        note_place(error)
+        raise
     if len(text) > MOST_BYTES // 4 and (size := byte_length(text)) > MOST_BYTES:
         raise RenderError(
             f"policy {policy.name!r}: template {template.name} gave {size} bytes, and {MOST_BYTES} are allowed: show "

@@ -15,7 +15,9 @@ from django.db.models.expressions import RawSQL
 from django.test import override_settings
 
 from pgsupervise.django_app import channels, policies
+from pgsupervise.django_app.models import Batch
 from pgsupervise.django_app.policies import Policy, register
+from pgsupervise.django_app.previewing import preview
 from pgsupervise.django_app.rendering import RenderError, bounds, render, template_problems, templates
 from pgsupervise.partitions.marks import Marks
 from pgsupervise.supervisor.flushing import Flushing
@@ -161,6 +163,19 @@ def test_an_address_that_cannot_be_had_is_a_failure_like_any_other(connect: Conn
     errors = world.errors()
     assert errors["leaving"].startswith("RenderError: SystemExit('ada@example.com') was raised")
     assert "it must be a str" in errors["wordless"]
+
+
+def test_a_failure_names_its_template_and_the_line(connect: Connect, own_templates: Path) -> None:
+    declare(own_templates, "including", "one\n{% include 'included/body.txt' %}")
+    declare(own_templates, "included", "one\ntwo\n" + FAULTS["plain"][0])
+    world = World(connect)
+    add_event(world.connection, NOON, policy="including")
+    world.flush(NOON + 2 * HOUR)
+    (error,) = world.errors().values()
+    assert "no such thing" in error
+    assert error.endswith(" (template included/body.txt, line 3)")
+    shown = preview(Batch.objects.get())
+    assert shown.error.endswith(" (template included/body.txt, line 3)")
 
 
 def test_ctrl_c_is_the_user_s(own_templates: Path) -> None:
