@@ -14,10 +14,11 @@ from django.core import signing
 from django.core.mail import EmailMultiAlternatives
 from django.http import HttpResponse
 from django.test import override_settings
-from django.urls import path
+from django.urls import NoReverseMatch, path
 
 from pgsupervise.django_app import checks, composition, policies, settings
 from pgsupervise.django_app.policies import Policy, register
+from pgsupervise.django_app.preferences_links import preferences_url
 from pgsupervise.django_app.rendering import render
 from pgsupervise.django_app.unsubscribe_checks import lost_links
 from pgsupervise.django_app.unsubscribe_links import SALT, Level, target_of, token_of
@@ -187,3 +188,9 @@ def test_a_token_outlives_a_new_secret_key_as_long_as_the_old_one_is_a_fallback(
         assert target_of(token).batch_id == 1
     with override_settings(SECRET_KEY="new"), pytest.raises(signing.BadSignature):
         target_of(token)
+
+
+@override_settings(ROOT_URLCONF="tests.integration.test_unsubscribe_links")
+def test_pages_that_are_not_in_the_urls_are_asked_for_with_the_cure() -> None:
+    with pytest.raises(NoReverseMatch, match=r'; add path\("notifications/", include\("pgsupervise'):
+        preferences_url("ann@example.com")
