@@ -41,7 +41,7 @@ def note_place(error: Exception) -> None:
     for frame, _ in traceback.walk_tb(error.__traceback__):
         node = frame.f_locals.get("self")
         if isinstance(node, Node) and node.token is not None and getattr(node, "origin", None) is not None:
-            place = f"template {node.origin.template_name}, line {node.token.lineno}"
+            place = f"template {node.origin.template_name!s}, line {node.token.lineno}"
     if place:
         with suppress(Exception):  # whatever an exception does that is asked to keep a note
             error.add_note(place)
