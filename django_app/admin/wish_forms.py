@@ -51,7 +51,7 @@ class WishForm(_Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "muted" in self.fields:  # not in the form of whoever may only look
-            self.fields["muted"].widget.choices = SAYS  # type: ignore[attr-defined]  # of a select
+            self.fields["muted"].widget.choices = SAYS
 
     def refusing(self, field: str, check: Callable[..., Any], *values: Any) -> Any:
         """Return what a check returns; what it raises becomes the field's error."""

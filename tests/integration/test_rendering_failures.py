@@ -167,7 +167,7 @@ def test_an_address_that_cannot_be_had_is_a_failure_like_any_other(connect: Conn
 
 def test_a_failure_names_its_template_and_the_line(connect: Connect, own_templates: Path) -> None:
     declare(own_templates, "including", "one\n{% include 'included/body.txt' %}")
-    declare(own_templates, "included", "one\ntwo\n" + FAULTS["plain"][0])
+    declare(own_templates, "included", "one\ntwo\n" + str(FAULTS["plain"][0]))
     world = World(connect)
     add_event(world.connection, NOON, policy="including")
     world.flush(NOON + 2 * HOUR)
