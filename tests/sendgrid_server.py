@@ -15,66 +15,22 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from enum import StrEnum
+from dataclasses import asdict, dataclass
+from email.message import Message as Head
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import SHUT_RDWR
 from types import TracebackType
 from typing import Any, Self, cast
 
+from tests.sendgrid_behaviour import Action as Action
+from tests.sendgrid_behaviour import Behaviour as Behaviour
+from tests.sendgrid_behaviour import errors
 from tests.sendgrid_description import Problem, problems
 
 SEND_PATH = "/v3/mail/send"
-
-
-class Action(StrEnum):
-    """How the answer fares."""
-
-    ANSWER = "answer"
-    HANG_UNREAD = "hang_unread"
-    """Never read the body, never answer."""
-    HANG_READ = "hang_read"
-    """Read the body, decide, never answer."""
-    HANG_UP_UNREAD = "hang_up_unread"
-    HANG_UP = "hang_up"
-    """Read the body, decide, hang up without a word."""
-    HALF_REPLY = "half_reply"
-    """Announce a longer body than is sent."""
-    DRIP = "drip"
-    """Answer a byte at a time, each soon after the last."""
-    SLOW = "slow"
-    """Answer after a while."""
-    CLOSE_UNTOLD = "close_untold"
-    """Answer, and close the connection without having said so."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Behaviour:
-    """What to do with one request: `status` is what the provider decides, `action` how that reaches the sender.
-
-    The message counts as accepted when the body was read and the status is 202, unless `takes` says otherwise.
-    """
-
-    action: Action = Action.ANSWER
-    status: int = 202
-    headers: dict[str, str] = field(default_factory=dict)
-    body: str | None = None
-    takes: bool | None = None
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
-        """Build from what arrived as JSON, where an action is a string."""
-        return cls(**(values | {"action": Action(values.get("action", "answer"))}))
-
-    @property
-    def text(self) -> str:
-        """The answer's body: errors as SendGrid words them, unless the test has other words."""
-        if self.body is not None:
-            return self.body
-        return _errors([Problem(f"scripted {self.status}", None)]) if self.status >= 400 else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +65,7 @@ class SendGridServer(ThreadingHTTPServer):
         """When (time.monotonic) each message came."""
         self.under_way = 0
         self.most_under_way = 0
-        self.connections = 0
+        self.connections = self.flooded = 0
         self.default = Behaviour()
         self.stopping = threading.Event()
         self._script: deque[Behaviour] = deque()
@@ -139,6 +95,16 @@ class SendGridServer(ThreadingHTTPServer):
         finally:
             with self._lock:
                 self.under_way -= 1
+
+    def examine(self, headers: Head, content: bytes) -> tuple[int, dict[str, Any], list[Problem]]:
+        """Return what SendGrid's description says of a request: the status, the body, what is wrong with them."""
+        self.bodies.append(content)
+        return problems(headers, content)
+
+    def decide(self, behaviour: Behaviour, body: dict[str, Any], content: bytes) -> str:
+        """Return the id of a message that is taken, "" for one that is not; `content` is the body as it came."""
+        takes = behaviour.status == 202 if behaviour.takes is None else behaviour.takes
+        return self.take(body) if takes else ""
 
     def take(self, body: dict[str, Any]) -> str:
         """Accept a message and return its id."""
@@ -206,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "/page":
                 self._reply(200, "<html>log in, please</html>", {"Content-Type": "text/html"})
             case path:
-                self._reply(405 if path == SEND_PATH else 404, _errors([Problem("no such thing", None)]))
+                self._reply(405 if path == SEND_PATH else 404, errors([Problem("no such thing", None)]))
 
     def do_POST(self) -> None:
         self.sendgrid.requests.append(f"POST {self.path}")
@@ -222,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._reply(204)
             case _:
                 self._body()
-                self._reply(404, _errors([Problem("Not Found", None)]))
+                self._reply(404, errors([Problem("Not Found", None)]))
 
     def _mail_send(self, behaviour: Behaviour) -> None:
         match behaviour.action:
@@ -232,16 +198,14 @@ class _Handler(BaseHTTPRequestHandler):
             case Action.HANG_UP_UNREAD:
                 self.close_connection = True  # what lies unread in the socket makes closing it a reset
                 return
-        raw = self._body()
-        self.sendgrid.bodies.append(raw)
-        status, body, found = problems(self.headers, raw)
+        content = self._body()
+        status, body, found = self.sendgrid.examine(self.headers, content)
         if found:
             self.sendgrid.rejected.append(found)
-            self._reply(status, _errors(found))
+            self._reply(status, errors(found))
             return
-        takes = behaviour.status == 202 if behaviour.takes is None else behaviour.takes
-        identity = {"X-Message-Id": self.sendgrid.take(body)} if takes else {}
-        self._act(behaviour, identity if behaviour.status == 202 else {})
+        message_id = self.sendgrid.decide(behaviour, body, content)
+        self._act(behaviour, {"X-Message-Id": message_id} if message_id and behaviour.status == 202 else {})
 
     def _act(self, behaviour: Behaviour, headers: dict[str, str]) -> None:
         headers |= behaviour.headers
@@ -263,8 +227,19 @@ class _Handler(BaseHTTPRequestHandler):
             case Action.CLOSE_UNTOLD:
                 self._reply(behaviour.status, behaviour.text, headers)
                 self.close_connection = True
+            case Action.RAW:
+                self.wfile.write(behaviour.text.encode("latin-1"))
+                self.close_connection = True
+            case Action.FLOOD:
+                self._reply(behaviour.status, "", headers | {"Content-Length": str(10**15)})
+                self._flood()
             case _:
                 self._reply(behaviour.status, behaviour.text, headers)
+
+    def _flood(self) -> None:
+        while not self.sendgrid.stopping.is_set():
+            self.wfile.write(b"x" * 1_000_000)
+            self.sendgrid.flooded += 1_000_000
 
     def _hang(self) -> None:
         self.sendgrid.stopping.wait()
@@ -303,10 +278,6 @@ class _Dripping:
     def close(self) -> None:
         self._stream.close()
         self.closed = True
-
-
-def _errors(found: Iterable[Problem]) -> str:
-    return json.dumps({"errors": [asdict(problem) | {"help": None} for problem in found]})
 
 
 def main() -> None:

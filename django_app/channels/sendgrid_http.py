@@ -19,6 +19,7 @@ from urllib.request import (
 
 import python_http_client
 
+from .bounded_reply import BoundedReply
 from .deadline import PromptResponse
 from .keep_alive import Exchange, KeptConnection
 
@@ -81,7 +82,7 @@ class _PromptHandler(AbstractHTTPHandler):
         def exchange(host: str, **settings: Any) -> Exchange:
             def connect() -> HTTPConnection:
                 connection: HTTPConnection = http_class(host, **settings)
-                connection.response_class = PromptResponse
+                connection.response_class = _Reply
                 return connection
 
             return Exchange(self._kept, host, connect)
@@ -94,4 +95,8 @@ class _PromptHTTPHandler(_PromptHandler, HTTPHandler):
 
 
 class _PromptHTTPSHandler(_PromptHandler, HTTPSHandler):
+    pass
+
+
+class _Reply(BoundedReply, PromptResponse):
     pass
