@@ -46,6 +46,7 @@ def pool(
     may_send: Callable[[], bool] = lambda: True,
     together: int = 1,
     threads: int = 2,
+    build: Callable[[], Channel] | None = None,
 ) -> Iterator[Senders]:
     project = Project(
         conninfo={},
@@ -59,7 +60,7 @@ def pool(
         },
         unknown_grace=timedelta(minutes=7),
         render=lambda batch: [],
-        channels={"mail": ChannelSpec(build=lambda: channel, resend_is_safe=safe, together=together)},
+        channels={"mail": ChannelSpec(build=build or (lambda: channel), resend_is_safe=safe, together=together)},
         close_connections=lambda: None,
     )
     senders = Senders(project, threads, may_send)
@@ -228,3 +229,27 @@ def test_a_channel_rests_when_there_is_nothing_to_send_and_goes_on_after_it(monk
         while channel.rested.acquire(blocking=False):
             pass
     assert channel.rested.acquire(timeout=30), "the worker ends"
+
+
+def test_no_two_threads_share_a_channel() -> None:
+    users: list[set[int]] = []
+    together = threading.Barrier(2)
+
+    class Own(Scripted):
+        def __init__(self) -> None:
+            super().__init__(lambda delivery: Accepted())
+            users.append(set())
+            self._users = users[-1]
+
+        def send(self, delivery: ClaimedDelivery) -> SendOutcome:
+            self._users.add(threading.get_ident())
+            if delivery.id < 3:
+                together.wait(30)  # so that neither thread sends both
+            return super().send(delivery)
+
+    with pool(Scripted(lambda delivery: Accepted()), build=Own) as senders:
+        for number in range(1, 9):
+            senders.submit(Job(0, 1, [delivery(number)]))
+        for _ in range(8):
+            senders.results.get(timeout=30)
+    assert [len(threads) for threads in users] == [1, 1]
