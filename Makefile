@@ -17,7 +17,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(VENV)/installed ## Replay 10,000 sample notifications into one-day digests, on an embedded PostgreSQL
@@ -37,6 +37,10 @@ chaos: $(VENV)/installed ## Tell new random histories for 4 minutes; then break 
 	PGSUPERVISE_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/integration/test_notification_machine.py \
 		tests/integration/test_worker_lives.py
 	$(BIN)/python -m tests.chaos --seed $(SEED) --report tests/chaos/REPORT.md
+
+.PHONY: chaos-sending
+chaos-sending: $(VENV)/installed ## Kill workers while they send 50,000 digests, and count what arrived, for 15 minutes (ARGS="--digests 3000")
+	$(BIN)/python -m tests.chaos.sending --seed $(SEED) --report tests/chaos/SENDING.md $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/installed-bench ## Measure beside other queues: 25 minutes (ARGS="--only pgsupervise,graphile-local --rounds 1")

@@ -41,13 +41,13 @@ def report(played: Sequence[Played], *, seed: int, seconds: float, postgresql: s
     """Return the report."""
     parts = [
         _head(played, seed, seconds, postgresql),
-        _table("Faults", ("fault", "injected"), _faults(played)),
-        _table("What was in flight", ("what", "how many"), _amounts(played)),
-        _table("Double runs", ("cut off by", "second runs"), _doubles(played)),
-        _table("Zombies and refused writes", ("what", "how many"), _refused(played)),
-        _table("How long it took", ("what", "seconds"), _times(played)),
-        _table("Longest time without an owner", ("schedule", "seconds"), _gaps(played)),
-        _table("Schedules", ("schedule", "seconds", "faults", "tasks", "events", "violations"), _schedules(played)),
+        table("Faults", ("fault", "injected"), _faults(played)),
+        table("What was in flight", ("what", "how many"), _amounts(played)),
+        table("Double runs", ("cut off by", "second runs"), _doubles(played)),
+        table("Zombies and refused writes", ("what", "how many"), _refused(played)),
+        table("How long it took", ("what", "seconds"), _times(played)),
+        table("Longest time without an owner", ("schedule", "seconds"), _gaps(played)),
+        table("Schedules", ("schedule", "seconds", "faults", "tasks", "events", "violations"), _schedules(played)),
         _violations(played),
     ]
     return "\n".join(parts)
@@ -65,7 +65,7 @@ def _head(played: Sequence[Played], seed: int, seconds: float, postgresql: str) 
     )
 
 
-def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [f"## {title}\n", f"| {' | '.join(columns)} |", f"|---{'|---:' * (len(columns) - 1)}|"]
     lines += [f"| {' | '.join(map(_cell, row))} |" for row in rows]
     return "\n".join(lines) + "\n"
