@@ -214,19 +214,6 @@ class _Handler(BaseHTTPRequestHandler):
                 self._hang()
             case Action.HANG_UP:
                 self.close_connection = True
-            case Action.HALF_REPLY:
-                self._reply(behaviour.status, behaviour.text, headers | {"Content-Length": "5000"})
-                self.close_connection = True
-            case Action.DRIP:
-                self.wfile = _Dripping(self.wfile, self.sendgrid.stopping)  # type: ignore[assignment]  # only writes
-                self._reply(behaviour.status, behaviour.text, headers)
-                self.close_connection = True
-            case Action.SLOW:
-                self.sendgrid.stopping.wait(0.2)
-                self._reply(behaviour.status, behaviour.text, headers)
-            case Action.CLOSE_UNTOLD:
-                self._reply(behaviour.status, behaviour.text, headers)
-                self.close_connection = True
             case Action.RAW:
                 self.wfile.write(behaviour.text.encode("latin-1"))
                 self.close_connection = True
@@ -234,7 +221,19 @@ class _Handler(BaseHTTPRequestHandler):
                 self._reply(behaviour.status, "", headers | {"Content-Length": str(10**15)})
                 self._flood()
             case _:
-                self._reply(behaviour.status, behaviour.text, headers)
+                self._answer(behaviour, headers)
+
+    def _answer(self, behaviour: Behaviour, headers: dict[str, str]) -> None:
+        match behaviour.action:
+            case Action.HALF_REPLY:
+                headers |= {"Content-Length": "5000"}
+            case Action.DRIP:
+                self.wfile = _Dripping(self.wfile, self.sendgrid.stopping)  # type: ignore[assignment]  # only writes
+            case Action.SLOW:
+                self.sendgrid.stopping.wait(0.2)
+        self._reply(behaviour.status, behaviour.text, headers)
+        if behaviour.action in (Action.HALF_REPLY, Action.DRIP, Action.CLOSE_UNTOLD):
+            self.close_connection = True
 
     def _flood(self) -> None:
         while not self.sendgrid.stopping.is_set():

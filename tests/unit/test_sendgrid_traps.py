@@ -1,4 +1,4 @@
-"""Traps of HTTP by the `sendgrid` package that no status shows: proxies, handshakes, what one message leaves to the next."""
+"""Traps of HTTP by the `sendgrid` package that no status shows: proxies, handshakes, what messages leave behind."""
 
 import socket
 import threading

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from http.client import HTTPMessage
+from email.message import Message as Head
 from itertools import count
 from random import Random
 from typing import Any
@@ -72,11 +72,11 @@ class Provider(SendGridServer):
             chance -= share
         return CALM
 
-    def examine(self, headers: HTTPMessage, content: bytes) -> tuple[int, dict[str, Any], list[Problem]]:
+    def examine(self, headers: Head, content: bytes) -> tuple[int, dict[str, Any], list[Problem]]:
         """Hold one request in so many against SendGrid's description: it takes as long as all the rest."""
-        if next(self._examined) % EXAMINED_EVERY:
+        if next(self._examined) % EXAMINED_EVERY and content.endswith(b"}"):
             return 202, json.loads(content), []
-        return super().examine(headers, content)
+        return super().examine(headers, content)  # so is what a killed sender has left half written
 
     def decide(self, behaviour: Behaviour, body: dict[str, Any], content: bytes) -> str:
         """Write down what becomes of a request, and tell of it before it is answered."""

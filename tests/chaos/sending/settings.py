@@ -13,4 +13,6 @@ PGSUPERVISE = {
     "SENDGRID_WEBHOOK_KEYS": os.environ.get("TEST_WEBHOOK_KEY", MAILING["SENDGRID_WEBHOOK_KEYS"]),
     # It ends when the run says so: once what the provider took until then has been told of.
     "UNKNOWN_GRACE": 86_400,
+    # Nobody decides here about what is held after so many copies.
+    "MOST_COPIES": 12,
 }
