@@ -25,6 +25,7 @@ LONG = (
     "tests/lifecycle/test_tasks.py",
     "tests/integration/test_django_versions.py",
     IN_A_ROW,
+    "tests/chaos/test_sending.py",
     "tests/lifecycle/",
     "tests/unit/test_model.py",
     "tests/integration/test_ownership_machine.py",
