@@ -19,7 +19,7 @@ from tests.lifecycle.supervising import Supervised
 from tests.waiting import wait_until
 
 LONG_AGO = timedelta(days=1)
-AFTERWARDS = timedelta(seconds=2)
+AFTERWARDS = timedelta(seconds=3)
 """So long a message may take from a sender that was killed to the provider's threads; a grace is no shorter."""
 HURRY_SECONDS = 0.5
 STEP_SECONDS = 0.05

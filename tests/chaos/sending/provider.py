@@ -34,7 +34,8 @@ FAULTS: dict[str, tuple[Behaviour, float]] = {
     "taken, 200": (Behaviour(status=200, takes=True), 0.001),
     "taken, never answered": (Behaviour(action=Action.HANG_READ), 0.003),
     "not taken, never answered": (Behaviour(action=Action.HANG_READ, takes=False), 0.002),
-    "taken, answered a byte at a time": (Behaviour(action=Action.DRIP), 0.001),
+    # It says that it closes the connection: else a next message on it would be in doubt without its having read it.
+    "taken, answered a byte at a time": (Behaviour(action=Action.DRIP, headers={"Connection": "close"}), 0.001),
     "503": (Behaviour(status=503), 0.005),
 }
 """What it does, beside answering 202, and how often."""
