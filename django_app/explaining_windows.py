@@ -16,6 +16,9 @@ from .policies import registry
 from .policy_words import window_in_words
 from .preferences import levels_of
 
+MOST_FLUSHES = 1000
+"""So many of the newest are read: what is explained are the newest events."""
+
 
 class Known:
     """What is read once for all that is explained."""
@@ -24,7 +27,7 @@ class Known:
         whose = {"bucket__in": {row.bucket for row in rows}, "recipient__in": {row.recipient for row in rows}}
         asked = Event.objects.filter(**whose, state=EventState.FILTERED, is_flush=True, reason=Reason.FLUSH)
         names = ("recipient", "policy", "tenant", "key", "occurred_at")
-        self._flushed = set(asked.values_list(*names)) if rows else set()
+        self._flushed = set(asked.order_by("-id").values_list(*names)[:MOST_FLUSHES]) if rows else set()
         self._people = {one.recipient: one for one in Recipient.objects.filter(**whose)} if rows else {}
         own = Preference.objects.filter(**whose) if rows else ()
         self._own = {(one.recipient, one.tenant, one.policy, one.category): one for one in own}
