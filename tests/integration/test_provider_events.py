@@ -191,6 +191,23 @@ def test_a_killed_call_is_unknown_unless_the_provider_has_told(
     assert world.row(number, columns) == expected
 
 
+@pytest.mark.parametrize("proven", [True, False])
+def test_a_claim_whose_reply_was_lost_goes_back_unless_the_provider_has_told_of_an_earlier_attempt(
+    world: World, proven: bool
+) -> None:
+    number = world.delivery()
+    (claimed,) = world.claim()
+    world.finish(claimed, DeliveryState.RETRYING)
+    assert world.claim() != []
+    if proven:
+        world.tell(number, "processed", attempt=1)
+        world.take_note()
+    assert deliveries.release_unheld_deliveries(world.connection, world.owner, []) == [number]
+    expected = ("ACCEPTED", False, "") if proven else ("PENDING", True, "timeout")
+    assert world.row(number, "state, finished_at IS NULL, error") == expected
+    assert len(world.claim()) == (not proven)
+
+
 def test_the_grace_ends_with_another_try_where_the_webhook_is_alive(world: World) -> None:
     number, other = world.unknown(), world.delivery("other")
     assert world.settle() == [], "the grace has not ended"
