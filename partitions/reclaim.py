@@ -67,12 +67,13 @@ class UnknownWaits(NamedTuple):
     """How long messages wait that may or may not have gone out when their worker ended.
 
     Those that go again do so after `resend_after`, but at once where that is harmless. To those of `reconcile_policies`
-    the provider has `grace` to tell that it took them.
+    by `telling_channels` the provider has `grace` to tell that it took them.
     """
 
     resend_after: timedelta = timedelta(0)
     reconcile_policies: Sequence[str] = ()
     grace: timedelta = timedelta(0)
+    telling_channels: Sequence[str] = ()
 
 
 _AT_ONCE = UnknownWaits()
@@ -148,6 +149,7 @@ def _reclaim_deliveries(
         "resend_after": waits.resend_after.total_seconds(),
         "reconcile_policies": list(waits.reconcile_policies),
         "grace": waits.grace.total_seconds(),
+        "telling_channels": list(waits.telling_channels),
         "most_copies": most_copies,
         "limit": limit,
     }

@@ -78,8 +78,14 @@ def storable(text: str, most: int = 1000) -> str:
 
 
 def way_of_unknown(project: Project, policy: str, channel: str) -> OnUnknown:
-    """Return what becomes of a message of unknown fate: it goes again where that is harmless, else by its policy."""
-    if project.channels[channel].resend_is_safe:
+    """Return what becomes of a message of unknown fate: it goes again where that is harmless, else by its policy.
+
+    A policy that reconciles may have channels in reserve of which nobody tells: by these it is held, since that nothing
+    was told of it says nothing then.
+    """
+    spec, declared = project.channels[channel], project.policies.get(policy)
+    if spec.resend_is_safe:
         return OnUnknown.RESEND
-    declared = project.policies.get(policy)
-    return OnUnknown.HOLD if declared is None else declared.on_unknown
+    if declared is None or (declared.on_unknown is OnUnknown.RECONCILE and not spec.tells_later):
+        return OnUnknown.HOLD
+    return declared.on_unknown

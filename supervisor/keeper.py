@@ -60,7 +60,8 @@ class Keeper:
         self._dead_on_timeout = [name for name, spec in project.tasks.items() if not spec.retry_timeout]
         self._resend_policies = project.unknown_as(OnUnknown.RESEND)
         reconciled = project.unknown_as(OnUnknown.RECONCILE)
-        self._waits = reclaim.UnknownWaits(UNKNOWN_REST, reconciled, project.unknown_grace)
+        telling = [name for name, spec in project.channels.items() if spec.tells_later]
+        self._waits = reclaim.UnknownWaits(UNKNOWN_REST, reconciled, project.unknown_grace, telling)
 
     def run(self) -> int:
         """Serve until told to stop; return the exit code."""

@@ -26,7 +26,8 @@ UPDATE pgsupervise_delivery d
 SET state = lost.fate, copies = d.copies + 1, claim_token = d.claim_token + 1, claimed_by = NULL, claimed_at = NULL,
     not_before = now() + CASE WHEN lost.fate = 'RETRYING' THEN make_interval(secs => %(resend_after)s::float8) ELSE '0' END,
     unknown_until = CASE
-        WHEN lost.fate = 'UNKNOWN' AND d.policy = ANY(%(reconcile_policies)s) AND d.copies + 1 < %(most_copies)s
+        WHEN lost.fate = 'UNKNOWN' AND d.policy = ANY(%(reconcile_policies)s) AND d.channel = ANY(%(telling_channels)s)
+            AND d.copies + 1 < %(most_copies)s
             THEN now() + make_interval(secs => %(grace)s)
     END,
     finished_at = CASE WHEN lost.fate IN ('ACCEPTED', 'UNKNOWN') THEN now() END,

@@ -172,7 +172,8 @@ def test_what_is_told_and_not_yet_taken_note_of_goes_before_the_end_of_the_grace
             ("RETRYING", False, False),
         ),
         (False, {}, ("UNKNOWN", False, True)),
-        (False, {"waits": reclaim.UnknownWaits(MINUTE, ["reconciled"], GRACE)}, ("UNKNOWN", True, True)),
+        (False, {"waits": reclaim.UnknownWaits(MINUTE, ["reconciled"], GRACE, ["mail"])}, ("UNKNOWN", True, True)),
+        (False, {"waits": reclaim.UnknownWaits(MINUTE, ["reconciled"], GRACE, ["other"])}, ("UNKNOWN", False, True)),
     ],
 )
 def test_a_killed_call_is_unknown_unless_the_provider_has_told(

@@ -45,6 +45,7 @@ def pool(
     safe: bool = False,
     may_send: Callable[[], bool] = lambda: True,
     together: int = 1,
+    tells_later: bool = True,
     threads: int = 2,
     build: Callable[[], Channel] | None = None,
 ) -> Iterator[Senders]:
@@ -60,7 +61,11 @@ def pool(
         },
         unknown_grace=timedelta(minutes=7),
         render=lambda batch: [],
-        channels={"mail": ChannelSpec(build=build or (lambda: channel), resend_is_safe=safe, together=together)},
+        channels={
+            "mail": ChannelSpec(
+                build=build or (lambda: channel), resend_is_safe=safe, together=together, tells_later=tells_later
+            )
+        },
         close_connections=lambda: None,
     )
     senders = Senders(project, threads, may_send)
@@ -100,6 +105,10 @@ def test_unknown_waits_before_it_goes_again_or_is_held_where_its_policy_says_so(
         assert (result.state, result.delay) == (DeliveryState.UNKNOWN, timedelta(minutes=7))
         (result,) = sent(senders, delivery(policy="told", attempt=MOST_ATTEMPTS))
         assert (result.state, result.delay) == (DeliveryState.UNKNOWN, timedelta(0)), "tries come to an end"
+    with pool(Scripted(lambda one: Unknown("timeout")), tells_later=False) as senders:
+        (result,) = sent(senders, delivery(policy="told"))
+        assert (result.state, result.delay) == (DeliveryState.UNKNOWN, timedelta(0)), "nobody tells by this channel"
+        assert sent(senders, delivery())[0].state == DeliveryState.RETRYING
     with pool(Scripted(lambda one: Unknown("timeout")), safe=True) as senders:
         assert sent(senders, delivery(policy="held"))[0].state == DeliveryState.RETRYING
 
