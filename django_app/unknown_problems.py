@@ -18,7 +18,8 @@ def unknown_problems() -> Iterator[str]:
                     f"policy {policy.name!r}: on_unknown is 'reconcile', but nobody tells what became of messages by "
                     f"{name!r}: use 'resend' or 'hold'"
                 )
-        if channels.SENDGRID in policy.channels and not has_key:
+        by_sendgrid = {channels.SENDGRID, channels.SENDGRID_TEMPLATE} & set(policy.every_channel)
+        if by_sendgrid and not has_key:
             yield (
                 f"policy {policy.name!r}: on_unknown is 'reconcile', but there is no key for SendGrid's Event Webhook: "
                 "switch on its signature, and set PGSUPERVISE['SENDGRID_WEBHOOK_KEYS'] to its verification key"

@@ -17,6 +17,7 @@ from django.test import override_settings
 from pgsupervise.django_app import channels, composition, readiness, settings
 from pgsupervise.django_app.channels.null import NullChannel
 from pgsupervise.django_app.policies import Policy, register
+from pgsupervise.django_app.unknown_problems import unknown_problems
 from pgsupervise.supervisor.config import Config
 from pgsupervise.supervisor.limits import Limit
 from pgsupervise.supervisor.project import ChannelSpec, OnUnknown, PolicySpec, Project
@@ -316,6 +317,19 @@ def test_a_policy_that_reconciles_needs_somebody_who_tells(db: str) -> None:
     ]
     with override_settings(PGSUPERVISE={**given, "SENDGRID_WEBHOOK_KEYS": Signer().key}):
         assert len(composition.problems()) == 1
+
+
+@pytest.mark.parametrize("channel", ["sendgrid", "sendgrid-template"])
+@pytest.mark.parametrize("in_reserve", [False, True])
+def test_a_policy_that_reconciles_needs_the_webhook_by_whichever_channel_of_sendgrid(
+    channel: str, in_reserve: bool
+) -> None:
+    chosen, fallback = ("inbox", channel) if in_reserve else (channel, ())
+    register(Policy(name="mailed", window=HOUR, on_unknown="reconcile", channel=chosen, fallback=fallback))
+    with override_settings(PGSUPERVISE={}):
+        assert len(list(unknown_problems())) == 1
+    with override_settings(PGSUPERVISE={"SENDGRID_WEBHOOK_KEYS": Signer().key}):
+        assert list(unknown_problems()) == []
 
 
 def test_what_the_webhook_needs_is_checked_without_showing_a_key() -> None:
