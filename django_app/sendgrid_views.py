@@ -4,6 +4,7 @@ import logging
 from datetime import timedelta
 
 from django.conf import settings as django_settings
+from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -24,6 +25,7 @@ TAKEN, MALFORMED, REFUSED, TOO_LARGE, LATER = 204, 400, 403, 413, 503
 
 
 @csrf_exempt
+@login_not_required
 @require_POST
 def events(request: HttpRequest) -> HttpResponse:
     """Take events that SendGrid has signed. Where they cannot be written down now, SendGrid is to tell them again."""

@@ -63,6 +63,18 @@ def test_signed_events_are_written_down_once_and_answered_without_a_word(heard: 
     assert [(one.kind, one.address, one.reason) for one in heard] == [("bounce", "ada@example.com", "no such user")]
 
 
+@override_settings(
+    MIDDLEWARE=[
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    ]
+)
+def test_a_project_that_asks_everybody_to_log_in_does_not_ask_sendgrid() -> None:
+    assert tell(SIGNER, [event(args())]) == 204
+    assert len(rows()) == 1
+
+
 def test_an_address_that_a_signed_event_is_against_is_suppressed_with_it() -> None:
     assert (
         tell(SIGNER, [event(args(), "bounce", type="bounce", reason="no such user"), event(args(2), "delivered")])
