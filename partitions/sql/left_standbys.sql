@@ -1,7 +1,8 @@
--- A page of what waits for another channel's refusal, of the owner's buckets, and whether its batch has nothing open any
--- more: that is so where somebody has decided by hand about a message of unknown fate.
+-- A page of what waits for another channel's refusal, and whether it is in one of the owner's buckets and its batch has
+-- nothing open any more: that is so where somebody has decided by hand about a message of unknown fate. Others' rows are
+-- part of the page, or a page that is all theirs would be the last one.
 SELECT page.id, page.bucket, l.epoch, page.batch_id,
-    NOT EXISTS (
+    l.epoch IS NOT NULL AND NOT EXISTS (
         SELECT FROM pgsupervise_delivery d
         WHERE d.bucket = page.bucket AND d.batch_id = page.batch_id
             AND d.state || '' NOT IN ('ACCEPTED', 'REFUSED', 'SKIPPED', 'STANDBY')
@@ -14,5 +15,5 @@ FROM (
     ORDER BY d.id
     LIMIT %(limit)s
 ) page
-JOIN pgsupervise_lease l ON l.bucket = page.bucket AND l.owner_id = %(owner)s
+LEFT JOIN pgsupervise_lease l ON l.bucket = page.bucket AND l.owner_id = %(owner)s
 ORDER BY page.id

@@ -13,7 +13,8 @@ from pgsupervise.django_app.models import Batch, Delivery
 from pgsupervise.django_app.policies import Policy, PolicyError
 from pgsupervise.django_app.preferences import set_preference
 from pgsupervise.django_app.previewing import preview
-from pgsupervise.partitions import deliveries
+from pgsupervise.partitions import deliveries, standbys
+from pgsupervise.partitions.buckets import bucket_of
 from pgsupervise.partitions.deliveries import SentDelivery
 from pgsupervise.partitions.rows import ClaimedDelivery
 from pgsupervise.partitions.standbys import NOT_NEEDED, settle_left_standbys
@@ -142,6 +143,23 @@ def test_a_decision_by_hand_is_found_by_the_owner(wishing: Wishing, by_hand: str
     last = settle_left_standbys(wishing.connection, wishing.owner, 0)
     assert states(wishing)["pigeon"][0] == then
     assert settle_left_standbys(wishing.connection, wishing.owner, last) == 0, "the next look begins anew"
+
+
+def test_what_waits_in_others_buckets_keeps_nobody_from_its_own(
+    wishing: Wishing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = "INSERT INTO pgsupervise_delivery (bucket, batch_id, policy, recipient, channel, payload, state) "
+    others += "SELECT %s, -n, 'news', 'bob', 'inbox', '{}', 'STANDBY' FROM generate_series(1, 3) n"
+    wishing.connection.execute(others, [bucket_of("bob")])
+    wishing.connection.execute("UPDATE pgsupervise_lease SET owner_id = NULL WHERE bucket = %s", [bucket_of("bob")])
+    sealed(wishing, "news")
+    finish(wishing, DeliveryState.UNKNOWN)
+    Delivery.objects.filter(state="UNKNOWN").update(state="REFUSED")
+    monkeypatch.setattr(standbys, "PAGE", 2)
+    seen = settle_left_standbys(wishing.connection, wishing.owner, 0)
+    assert states(wishing)["pigeon"] == ("STANDBY", ""), "it is on the next page"
+    settle_left_standbys(wishing.connection, wishing.owner, seen)
+    assert states(wishing)["pigeon"] == ("PENDING", "")
 
 
 def test_a_preview_says_what_is_in_reserve(wishing: Wishing) -> None:
