@@ -49,6 +49,8 @@ def objection(doubt: Doubt) -> str:
     declared: Sequence[str] = policy.channels if policy else (channel,)
     if wishes.channels is not None and channel in declared and channel not in wishes.channels:
         return f"no longer wished by {channel}"
+    if wishes.channels == () and policy is not None and channel in policy.fallbacks:
+        return "no longer wished by any channel"
     return ""
 
 

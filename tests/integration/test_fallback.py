@@ -126,6 +126,15 @@ def test_who_mutes_it_between_two_channels_gets_none_by_the_next(wishing: Wishin
     assert [state for state, _ in states(wishing).values()][:2] == ["REFUSED", "SKIPPED"]
 
 
+def test_who_wants_no_channel_any_more_gets_none_by_the_next_either(wishing: Wishing) -> None:
+    sealed(wishing, "news")
+    finish(wishing, DeliveryState.REFUSED)
+    set_preference(ADA, policy="news", channels=[])
+    for _ in range(2):
+        wishing.look_again(wishing.claim())
+    assert [state for state, _ in states(wishing).values()] == ["REFUSED", "SKIPPED", "SKIPPED"]
+
+
 def test_a_stale_worker_hands_nothing_on(wishing: Wishing) -> None:
     sealed(wishing, "news")
     claimed = wishing.claim()
