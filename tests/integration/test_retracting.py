@@ -79,6 +79,9 @@ def test_an_event_is_taken_back_before_and_after_it_is_folded_and_not_after_the_
         assert retract(stays) is SENT, "nobody knows what became of the try before"
     world.connection.execute("UPDATE pgsupervise_delivery SET attempt = 1")
     assert retract(stays) is SEALED, "it was refused at once"
+    world.connection.execute("UPDATE pgsupervise_delivery SET copies = 1")
+    assert retract(stays) is SENT, "its worker was killed in the only try that was begun"
+    world.connection.execute("UPDATE pgsupervise_delivery SET copies = 0")
     world.connection.execute("UPDATE pgsupervise_delivery SET state = 'UNKNOWN'")
     resolve([Delivery.objects.get().pk], Resolution.REFUSE, "ann")
     assert retract(stays) is SENT, "a person has refused to send it again"
