@@ -19,6 +19,7 @@ from .sendgrid_marks import custom_args
 
 LARGEST_MESSAGE = 30_000_000
 """Bytes with headers and attachments (https://www.twilio.com/docs/sendgrid/api-reference/mail-send/limitations)."""
+TOO_LARGE = f"the request is larger than SendGrid's {LARGEST_MESSAGE // 1_000_000} MB"
 # It would add a header and a link of its own beside ours, and RFC 2369 (3.2) allows one header.
 NO_SUBSCRIPTION_TRACKING = {"subscription_tracking": {"enable": False}}
 
@@ -78,7 +79,7 @@ class SendGridChannel:
             return Refused(f"the payload has no {missing}")
         if is_larger(body, LARGEST_MESSAGE):
             # SendGrid hangs up while a message of this size is being written, and its 413 is never seen.
-            return Refused(f"the request is larger than SendGrid's {LARGEST_MESSAGE // 1_000_000} MB")
+            return Refused(TOO_LARGE)
         return self.post(body)
 
     def post(self, body: dict[str, Any]) -> SendOutcome:

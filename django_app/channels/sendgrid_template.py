@@ -4,15 +4,16 @@ The template is given subject, text, html, items and policy as its data, so `{{{
 `{{{html}}}` make it show what was rendered here; three brackets leave that as it is, since it is escaped already.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pgsupervise.django_app.addresses import split_address
 from pgsupervise.partitions.rows import ClaimedDelivery
-from pgsupervise.supervisor.outcomes import Refused, SendOutcome
+from pgsupervise.supervisor.outcomes import Forbidden, Paused, Refused, SendOutcome
 
 from .mail_safety import header_fault
-from .sendgrid import LARGEST_MESSAGE, NO_SUBSCRIPTION_TRACKING, SendGridChannel, address_of
+from .sendgrid import LARGEST_MESSAGE, NO_SUBSCRIPTION_TRACKING, TOO_LARGE, SendGridChannel, address_of
 from .sendgrid_marks import custom_args
 
 EVERY_OTHER = "*"
@@ -36,19 +37,23 @@ class SendGridTemplateChannel(SendGridChannel):
         """Send messages by as few requests as there are templates and senders among them.
 
         A refusal is of a whole request, of which SendGrid has taken nothing then: each of its messages is to go by
-        itself, so that it hits the one whose fault it is.
+        itself, so that it hits the one whose fault it is. Once SendGrid wants a rest no further request is made.
         """
         faults = {delivery.id: header_fault(delivery.payload) for delivery in deliveries}
         outcomes: dict[int, SendOutcome | None] = {id_: Refused(fault) for id_, fault in faults.items() if fault}
+        paused: SendOutcome | None = None
         for group in self._groups([delivery for delivery in deliveries if delivery.id not in outcomes]):
-            outcome: SendOutcome | None = self.send_group(group)
-            if isinstance(outcome, Refused) and len(group) > 1:
-                outcome = None
-            outcomes.update((delivery.id, outcome) for delivery in group)
+            outcome = paused or self.send_group(group)
+            paused = outcome if isinstance(outcome, Paused) else None
+            is_shared = isinstance(outcome, Refused | Forbidden) and len(group) > 1
+            outcomes.update((delivery.id, None if is_shared else outcome) for delivery in group)
         return [outcomes[delivery.id] for delivery in deliveries]
 
     def send_group(self, group: Sequence[ClaimedDelivery]) -> SendOutcome:
         """Send messages of one template and one sender by one request."""
+        if len(group) == 1 and _size(group[0]) > LARGEST_MESSAGE:
+            # SendGrid hangs up while a message of this size is being written, and its 413 is never seen.
+            return Refused(TOO_LARGE)
         try:
             return self.post(self.request(group))
         except KeyError as missing:
@@ -75,13 +80,18 @@ class SendGridTemplateChannel(SendGridChannel):
         sizes: dict[tuple[str, str], int] = {}
         for delivery in deliveries:
             key = self._template(delivery), str(delivery.payload.get("from"))
-            size = sum(len(str(delivery.payload.get(part, "")).encode()) for part in ("subject", "text", "html"))
+            size = _size(delivery)
             if key in groups and sizes[key] + size > LARGEST_REQUEST:
                 yield groups.pop(key)
                 sizes[key] = 0
             groups.setdefault(key, []).append(delivery)
             sizes[key] = sizes.get(key, 0) + size
         yield from groups.values()
+
+
+def _size(delivery: ClaimedDelivery) -> int:
+    """Return the bytes of a message's texts as JSON in ASCII, which is how they are sent."""
+    return len(json.dumps([delivery.payload.get(part, "") for part in ("subject", "text", "html")]))
 
 
 def _personalization(delivery: ClaimedDelivery, installation: str) -> dict[str, Any]:

@@ -156,6 +156,35 @@ def test_what_becomes_of_a_request_becomes_of_all_its_messages(
     assert len(server.requests) == 1, "what may have been taken is not sent again"
 
 
+def test_what_forbids_a_request_forbids_nobody_s_message_until_it_has_gone_alone(server: SendGridServer) -> None:
+    server.script(Behaviour(status=403), Behaviour(), Behaviour(status=403))
+    with pool(channel_to(server), together=1000) as senders:
+        results = senders.send_here(Job(0, 1, [digest(3), digest(4)._replace(attempt=3)]))
+    assert [result.state for result in results] == ["ACCEPTED", "REFUSED"]
+
+
+def test_once_sendgrid_wants_a_rest_no_further_request_is_made(server: SendGridServer) -> None:
+    server.script(Behaviour(status=429, headers={"Retry-After": "9"}))
+    outcomes = channel_to(server).send_together([digest(1), digest(2, policy="news"), digest(3, policy="news")])
+    assert [type(one) for one in outcomes] == [Paused] * 3
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("letter", ["x", "ж", "😀"])
+def test_the_size_is_what_goes_over_the_wire_and_is_looked_at_before_the_call(
+    server: SendGridServer, monkeypatch: pytest.MonkeyPatch, letter: str
+) -> None:
+    bytes_of_each = len(json.dumps(letter)) - 2
+    monkeypatch.setattr(module, "LARGEST_REQUEST", 2 * 1000 * bytes_of_each + 500)
+    monkeypatch.setattr(module, "LARGEST_MESSAGE", 3 * 1000 * bytes_of_each)
+    with pool(channel_to(server), together=1000) as senders:
+        each = [digest(number, text=letter * 1000) for number in range(3)]
+        results = senders.send_here(Job(0, 1, [*each, digest(9, text=letter * 3000)]))
+    assert [result.state for result in results] == ["ACCEPTED"] * 3 + ["REFUSED"]
+    assert "larger than SendGrid's 30 MB" in results[-1].error
+    assert [len(body["personalizations"]) for body in bodies(server)] == [2, 1]
+
+
 def test_one_alone_is_refused_by_itself(server: SendGridServer) -> None:
     assert isinstance(channel_to(server).send(digest(1, to="no address")), Refused)
 
