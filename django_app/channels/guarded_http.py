@@ -14,6 +14,8 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
 
+from django.utils.datastructures import CaseInsensitiveMapping
+
 from pgsupervise.django_app.texts import one_line
 
 from .addresses import Network, may_reach
@@ -62,19 +64,19 @@ def post(
         except (OSError, HTTPException, ValueError) as failure:
             raise UnsentError(f"{type(failure).__name__} while writing the request") from failure
         reply = connection.getresponse()
-        return Answer(reply.status, {**reply.headers}, reply.read(LARGEST_ANSWER))
+        return Answer(reply.status, CaseInsensitiveMapping(reply.headers.items()), reply.read(LARGEST_ANSWER))
     finally:
         connection.close()
 
 
 def words_of(answer: Answer, url: str) -> str:
     """Return the status and the beginning of what was said, on one line; pages of errors like to repeat the path."""
-    said = answer.body[:LONGEST_WORDS].decode(errors="replace")
+    said = answer.body.decode(errors="replace")
     target = urlsplit(url)
     for secret in (url, f"{target.path}?{target.query}", target.path, target.query):
         if len(secret) > 1:
             said = said.replace(secret, "(path)")
-    return one_line(f"{answer.status} {said}")
+    return one_line(f"{answer.status} {said[:LONGEST_WORDS]}")  # cut last: half a secret would not be found
 
 
 def _target(url: str) -> SplitResult:
