@@ -117,6 +117,8 @@ def templates_fault(value: object) -> Fault:
 def _import_fault(value: object, cure: str) -> Fault:
     if not isinstance(value, str):
         return f"is of type {type(value).__name__}: {cure}"
+    if value and not ("." in value and all(part.isidentifier() for part in value.split("."))):
+        return f"is no dotted name: {cure}"  # not shown: it may be a URL, and that a secret
     try:
         found = import_string(value) if value else callable
     except ImportError as error:
