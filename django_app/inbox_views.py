@@ -21,6 +21,8 @@ from .preferences_links import recipient_of_user
 
 LONGEST_BODY = 64 * 1024
 MOST_IDS = 1000
+LONGEST_NUMBER = 19
+"""Digits, of 2**63 - 1: Python reads no number of some thousands."""
 View = Callable[..., JsonResponse]
 Action = Callable[[str, Any], int]
 
@@ -110,7 +112,7 @@ def _number(request: HttpRequest, name: str) -> int | None:
     text = request.GET.get(name, "")
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal() and 0 < int(text[:20]) < 2**63):
+    if not (text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER and 0 < int(text) < 2**63):
         raise _BadRequestError(f"{name} must be a number above 0")
     return int(text)
 
