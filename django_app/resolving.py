@@ -23,7 +23,7 @@ class Resolution(StrEnum):
     ACCEPT = "accept"
     """It has been taken, as somebody found out."""
     REFUSE = "refuse"
-    """It is not to be sent again, whether it has been taken or not."""
+    """It is not to be sent again, whether it has been taken or not. A channel in reserve takes over, if any."""
 
 
 _STATES = {

@@ -26,7 +26,10 @@ WORDS = {
 CONSEQUENCES = {
     Resolution.RESEND: "Where the provider had taken the first message, its recipient gets it twice.",
     Resolution.ACCEPT: "Where the provider had not taken it, its recipient never gets it.",
-    Resolution.REFUSE: "Where the provider had not taken it, its recipient never gets it.",
+    Resolution.REFUSE: (
+        "Where the provider had not taken it, its recipient never gets it. A channel in reserve takes over, if there "
+        "is one: where the provider had taken it, its recipient gets it by both then."
+    ),
 }
 Action = Callable[["ResolvesUnknown", HttpRequest, Rows], HttpResponse | None]
 
