@@ -133,8 +133,9 @@ class Dispatcher:
     def _take_up(self, claim: DeliveryClaim, claimed: list[ClaimedDelivery], taken: Counter[str]) -> None:
         if claimed:
             self.claimed += len(claimed)
-            taken.update(delivery.channel for delivery in claimed)
-            self._hand_out(claim, self._still_wanted(claim, claimed))
+            wanted = self._still_wanted(claim, claimed)
+            taken.update(delivery.channel for delivery in wanted)  # who tries a channel with none of these is to let go
+            self._hand_out(claim, wanted)
 
     def _claimed(self, claims: Sequence[DeliveryClaim]) -> list[list[ClaimedDelivery]]:
         if not claims:

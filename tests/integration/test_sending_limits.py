@@ -195,3 +195,15 @@ def test_the_paused_channel_is_left_alone_and_one_message_tries_it(world: World,
     assert world.turn() == before + 1, "one goes on trial"
     assert world.turn() == 3
     assert one(world.connection, "SELECT max(attempt) FROM pgsupervise_delivery") == 1
+
+
+def test_the_right_to_try_is_given_back_where_the_message_is_not_sent_after_all(world: World) -> None:
+    world.add(PEOPLE[0], "free", payload=Jsonb(PAYLOAD | {"undeliverable": "it is no address"}))
+    world.connection.execute(
+        "INSERT INTO pgsupervise_channel (name, is_held, paused_until, reason, since, by) "
+        "VALUES ('free', false, now(), 'quota', now(), 'worker-1')"
+    )
+    world.context.channels.row("free").believe(1e12, paused=True, until=0.0, trial_until=0.0)
+    world.turn()
+    assert one(world.connection, "SELECT state FROM pgsupervise_delivery") == "REFUSED"
+    assert one(world.connection, "SELECT trial_by FROM pgsupervise_channel") is None, "others may have one"
