@@ -83,7 +83,8 @@ class EmailChannel:
         finally:
             progress.end()
         self._used_at = time.monotonic()
-        return (Accepted(_provider_id(email)) if count else Refused("the backend has sent nothing")), False
+        # Many a backend returns None where Django asks for a number; one that has failed has raised.
+        return (Refused("the backend has sent nothing") if count == 0 else Accepted(_provider_id(email))), False
 
 
 class _Progress:

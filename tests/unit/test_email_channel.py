@@ -211,6 +211,17 @@ def test_a_backend_that_sends_nothing_has_refused() -> None:
     assert isinstance(EmailChannel(backend="tests.unit.test_email_channel.Silent").send(digest()), Refused)
 
 
+def test_a_backend_that_does_not_count_has_not_refused() -> None:
+    assert isinstance(EmailChannel(backend=f"{__name__}.Countless").send(digest()), Accepted)
+
+
+class Countless(BaseEmailBackend):
+    """Sends, and does not say how much."""
+
+    def send_messages(self, email_messages: Any) -> Any:
+        return None
+
+
 class Silent(BaseEmailBackend):
     """Sends nothing, and raises what it is told to."""
 
