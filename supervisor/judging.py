@@ -28,7 +28,7 @@ def judged(project: Project, delivery: ClaimedDelivery, outcome: SendOutcome, *,
         case Accepted(provider_id):
             return SentDelivery(delivery, DeliveryState.ACCEPTED, provider_id=storable(provider_id, 200))
         case Refused(reason):
-            return SentDelivery(delivery, DeliveryState.REFUSED, error=storable(reason))
+            return _refused(delivery, storable(reason))
         case Paused(reason):
             # It waits for its channel, and no longer: who resumes that by hand wants it to go.
             return SentDelivery(delivery, DeliveryState.PENDING, error=storable(reason), burnt=False)
@@ -48,7 +48,7 @@ def _judged_unknown(project: Project, delivery: ClaimedDelivery, reason: str) ->
         return SentDelivery(delivery, DeliveryState.UNKNOWN, error=words)
     match way:
         case OnUnknown.RESEND:
-            return _again(delivery, reason, max(UNKNOWN_REST, SEND_RETRY.delay(delivery.attempt)))
+            return _again(delivery, reason, max(UNKNOWN_REST, SEND_RETRY.delay(delivery.attempt)), in_doubt=True)
         case OnUnknown.RECONCILE if delivery.attempt < MOST_ATTEMPTS:
             grace = project.unknown_grace
             return SentDelivery(delivery, DeliveryState.UNKNOWN, error=storable(reason), delay=grace)
@@ -58,18 +58,28 @@ def _judged_unknown(project: Project, delivery: ClaimedDelivery, reason: str) ->
 
 def _after_forbidden(delivery: ClaimedDelivery, reason: str, *, blocked: bool) -> SentDelivery:
     if delivery.attempt >= FORBIDDEN_TRIES and not blocked:
-        return SentDelivery(delivery, DeliveryState.REFUSED, error=storable(reason))
+        return _refused(delivery, storable(reason))
     # Not the next one on trial: where it is forbidden for what it is, the others would never go.
     again = DeliveryState.RETRYING
     return SentDelivery(delivery, again, error=storable(reason), delay=FORBIDDEN_AGAIN, burnt=not blocked)
 
 
-def _again(delivery: ClaimedDelivery, reason: str, delay: timedelta) -> SentDelivery:
+def _again(delivery: ClaimedDelivery, reason: str, delay: timedelta, *, in_doubt: bool = False) -> SentDelivery:
     if delivery.attempt >= MOST_ATTEMPTS:
-        return SentDelivery(
-            delivery, DeliveryState.REFUSED, error=f"given up after {delivery.attempt} tries: {storable(reason)}"
-        )
+        words = f"given up after {delivery.attempt} tries: {storable(reason)}"
+        return _refused(delivery, words, in_doubt=in_doubt)
     return SentDelivery(delivery, DeliveryState.RETRYING, error=storable(reason), delay=delay)
+
+
+def _refused(delivery: ClaimedDelivery, words: str, *, in_doubt: bool = False) -> SentDelivery:
+    """Return a delivery that is not tried again.
+
+    Where a try is of unknown fate it may have arrived, so no channel in reserve takes over: a person decides, or an
+    event of the provider's.
+    """
+    if in_doubt or delivery.copies:
+        return SentDelivery(delivery, DeliveryState.UNKNOWN, error=f"{words} (it may have arrived by a try before)")
+    return SentDelivery(delivery, DeliveryState.REFUSED, error=words)
 
 
 def storable(text: str, most: int = 1000) -> str:

@@ -134,6 +134,26 @@ def test_a_retry_after_is_honoured_and_the_last_attempt_is_the_last() -> None:
     assert "given up after 12 tries: 503" in result.error
 
 
+@pytest.mark.parametrize(
+    ("outcome", "copies", "attempt"),
+    [
+        (Refused("550 no"), 1, 2),
+        (Forbidden("403 no"), 1, 3),
+        (NotSent("503", None), 1, MOST_ATTEMPTS),
+        (Unknown("timeout"), 0, MOST_ATTEMPTS),
+    ],
+)
+def test_what_may_have_arrived_by_a_try_before_is_not_called_refused(
+    outcome: SendOutcome, copies: int, attempt: int
+) -> None:
+    with pool(Scripted(lambda one: outcome)) as senders:
+        (result,) = sent(senders, delivery(attempt=attempt, copies=copies))
+    assert (result.state, result.delay) == (DeliveryState.UNKNOWN, timedelta(0)), (
+        "a person decides, no channel in reserve"
+    )
+    assert result.error.endswith("(it may have arrived by a try before)")
+
+
 def test_a_channel_that_raises_even_systemexit_leaves_an_unknown_and_a_living_thread() -> None:
     def raises(one: ClaimedDelivery) -> SendOutcome:
         raise SystemExit(one.id)
