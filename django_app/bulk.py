@@ -24,6 +24,11 @@ def write_connection(model: type[models.Model]) -> BaseDatabaseWrapper:
             "enqueue(), notify() or cancel() was called while the project was being imported, so every start would do "
             "it again: call it from a view or another function, not at the top of a module"
         )
+    return connection_of(model)
+
+
+def connection_of(model: type[models.Model]) -> BaseDatabaseWrapper:
+    """Return the same, also for who looks at a project that does not load."""
     return connections[router.db_for_write(model)]
 
 

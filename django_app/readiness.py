@@ -1,5 +1,6 @@
 """Whether the database is there and has our tables: each fault in one line, with its cure and without the password."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ from django.apps import apps
 from django.db import DatabaseError
 from django.db.migrations.executor import MigrationExecutor
 
-from .bulk import write_connection
+from .bulk import connection_of
 from .models import Task
 from .texts import one_line
 
@@ -24,7 +25,10 @@ def database_problems(conninfo: Mapping[str, Any]) -> list[str]:
     except psycopg.Error as error:
         return [_unreachable(conninfo, error)]
     try:
-        return _unapplied_migrations() or _missing_tables()
+        with warnings.catch_warnings():
+            # Django warns of questions to the database while apps load: in a project where one does not they never end.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return _unapplied_migrations() or _missing_tables()
     except DatabaseError as error:
         return [f"the database's tables cannot be read: {one_line(str(error))}; grant this user the right to"]
 
@@ -41,7 +45,7 @@ def _unreachable(conninfo: Mapping[str, Any], error: psycopg.Error) -> str:
 
 
 def _unapplied_migrations() -> list[str]:
-    executor = MigrationExecutor(write_connection(Task))
+    executor = MigrationExecutor(connection_of(Task))
     leaves = [node for node in executor.loader.graph.leaf_nodes() if node[0] == LABEL]
     names = [migration.name for migration, _ in executor.migration_plan(leaves) if migration.app_label == LABEL]
     if not names:
@@ -51,7 +55,7 @@ def _unapplied_migrations() -> list[str]:
 
 def _missing_tables() -> list[str]:
     tables = [model._meta.db_table for model in apps.get_app_config(LABEL).get_models()]
-    with write_connection(Task).cursor() as cursor:
+    with connection_of(Task).cursor() as cursor:
         cursor.execute("SELECT name FROM unnest(%s::text[]) name WHERE to_regclass(name) IS NULL", [tables])
         missing = [name for (name,) in cursor.fetchall()]
     if not missing:

@@ -1,13 +1,13 @@
 """What a batch becomes: a message for each channel, or an error that is told on the batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 
 from pgsupervise.django_app.channels import is_mail, takes
-from pgsupervise.django_app.policies import registered
+from pgsupervise.django_app.policies import Policy, registered
 from pgsupervise.partitions.rows import DueBatch, NewDelivery
 from pgsupervise.partitions.standbys import FALLBACKS
 from pgsupervise.supervisor.project import EVERYTHING, Part
@@ -51,19 +51,29 @@ def _render(batch: DueBatch, channels: Sequence[str] | None) -> list[NewDelivery
         bare[FALLBACKS] = list(policy.fallbacks)
     chosen = policy.channels if channels is None else channels
     wanted = {name: takes(name) for name in (*chosen, *policy.fallbacks)}
-    parts: frozenset[Part] = frozenset().union(*wanted.values())
-    links = links_of(policy, batch) if any(map(is_mail, wanted)) else NO_LINKS
-    # Once for all of them: what one channel does not take is left out of its payload.
     addresses = addresses_of(policy, batch.recipient, [name for name, taken in wanted.items() if taken])
-    message = message_of(policy, batch, parts, links) if parts else {}
+    links = links_of(policy, batch) if any(map(is_mail, wanted)) else NO_LINKS
+    # Once for all mail and once for all others: whoever sees a recipient's link has that recipient's page. What a
+    # channel does not take is left out of its payload.
+    messages = {
+        for_mail: _message(policy, batch, [taken for name, taken in wanted.items() if is_mail(name) == for_mail], shown)
+        for for_mail, shown in ((True, links), (False, NO_LINKS))
+    }
     return [
         NewDelivery(
             name,
-            bare | _for_channel(name, _taken(message, taken, addresses[name]), links) if taken else bare,
+            bare | _for_channel(name, _taken(messages[is_mail(name)], taken, addresses[name]), links)
+            if taken
+            else bare,
             is_standby=name not in chosen,
         )
         for name, taken in wanted.items()
     ]
+
+
+def _message(policy: Policy, batch: DueBatch, wanted: Iterable[AbstractSet[Part]], links: Links) -> dict[str, Any]:
+    parts: frozenset[Part] = frozenset().union(*wanted)
+    return message_of(policy, batch, parts, links) if parts else {}
 
 
 def _taken(message: Mapping[str, Any], taken: AbstractSet[Part], address: str) -> dict[str, Any]:

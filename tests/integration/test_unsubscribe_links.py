@@ -69,11 +69,17 @@ def test_what_was_rendered_twice_has_the_same_token() -> None:
 def test_only_mail_has_the_headers_and_what_is_required_has_none() -> None:
     inbox, mail = (delivery.payload for delivery in render(batch(item(1), policy="plain")))
     assert "headers" not in inbox
+    assert "https://" not in inbox["text"] + inbox["html"], "whoever sees a link has the recipient's page"
     assert "List-Unsubscribe" in mail["headers"]
+    assert "https://" in mail["text"]
     required = payload(batch(item(1), policy="security"))
     assert "headers" not in required
     assert "Unsubscribe" not in required["text"] + required["html"]
     assert "Manage preferences" in required["text"]
+    register(Policy(name="reserved", window=HOUR, channel="slack", fallback=["email"]))
+    slack, reserve = (delivery.payload for delivery in render(batch(item(1), policy="reserved")))
+    assert "https://" not in slack["text"]
+    assert "https://" in reserve["text"]
     register(Policy(name="inbox-only", window=HOUR))
     assert "https://" not in payload(batch(item(1), policy="inbox-only"))["text"]
 

@@ -25,13 +25,14 @@ from pgsupervise.django_app.policies import Policy, register
 
 register(Policy(name="comments", window=timedelta(0)))
 """
+AWAY = "host=/nowhere dbname=x user=u"
 
 
-def check(folder: Path, apps: str) -> list[str]:
-    """Return the faults that `check` tells of a project with these apps, whose database is away."""
+def check(folder: Path, apps: str, dsn: str = AWAY) -> list[str]:
+    """Return the faults that `check` tells of a project with these apps, whose database is away or somewhere."""
     (folder / "shop_settings.py").write_text(SETTINGS.format(apps=apps))
-    paths = os.pathsep.join([str(folder), str(ROOT / ".ns"), str(ROOT), *sys.path])
-    environment = {**os.environ, "PYTHONPATH": paths, "PGSUPERVISE_DSN": "host=/nowhere dbname=x user=u"}
+    paths = os.pathsep.join([str(folder), str(ROOT), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": paths, "PGSUPERVISE_DSN": dsn}
     command = [sys.executable, "-m", "pgsupervise.supervisor", "check", "--settings", "shop_settings"]
     ran = subprocess.run(
         [*command, "--metrics-port", "0"], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
@@ -61,6 +62,14 @@ def test_each_faulty_module_is_told_with_its_line_and_so_are_settings_and_databa
     ]
     for line, place in zip(found, ("shop/tasks.py:1", "shop/notifications.py:4", "blog/tasks.py:3"), strict=False):
         assert line.endswith(f" ({tmp_path}/{place})")
+
+
+def test_a_faulty_module_is_told_where_the_database_is_as_it_should_be(tmp_path: Path, db: str) -> None:
+    app(tmp_path, "shop", tasks="import no_such_module\n")
+    found = check(tmp_path, "'pgsupervise.django_app', 'shop'", db)
+    assert len(found) == 2, found
+    assert "ModuleNotFoundError: No module named 'no_such_module'" in found[0]
+    assert "unknown key 'COLOUR'" in found[1]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ PR_SET_CHILD_SUBREAPER = 36
 @pytest.fixture
 def parent() -> Iterator[Supervisor]:
     with socket.socket() as listener:
-        yield Supervisor(Config(partitions=2), Mock(longest_send=timedelta(seconds=1)), listener)
+        yield Supervisor(Config(partitions=2), Mock(longest_send=timedelta(seconds=1), channels={}), listener)
 
 
 def test_a_fork_that_fails_is_tried_again_later(parent: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
