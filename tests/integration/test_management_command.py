@@ -40,7 +40,10 @@ def test_a_command_that_succeeds_returns_to_the_code_that_called_it(
 
 
 @pytest.mark.parametrize("words", [["explain", "ada"], ["preview", "7"], ["conservation"], ["policies", "hourly"]])
-def test_each_command_tells_of_missing_migrations_and_takes_settings_after_its_name(db: str, words: list[str]) -> None:
+def test_each_command_tells_of_missing_migrations_and_takes_settings_after_its_name(
+    db: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.settings")  # the commands set it for their process
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE pgsupervise_batch RENAME TO elsewhere")
     try:
