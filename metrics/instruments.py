@@ -74,6 +74,17 @@ class Instruments:
         self.events_left_out = self._counter("events_left_out", "Events that are in no message", "policy", "reason")
         self.digest_items = self._histogram("digest_items", "Items of a sealed batch", DIGEST_ITEMS)
         self.render_failures = self._counter("render_failures", "Batches whose template failed", "policy")
+        self._make_those_of_sending()
+        self.stale_writes = self._counter("stale_writes", "Writes dropped: the row had a new owner", "write")
+        self.reclaims = self._counter("reclaims", "Claims taken back from a worker, by why", "what", "cause")
+        self.lease_changes = self._counter("lease_changes", "Buckets acquired, released and lost", "change")
+        self.beats = self._counter("beats", "Heartbeats written")
+        self.beat_failures = self._counter("beat_failures", "Heartbeats that could not be written")
+        self.restarts = self._counter("restarts", "Children that ended and were replaced", "kind", "reason")
+        self.database_errors = self._counter("database_errors", "Database errors that a loop survived", "loop")
+        self._start_from_zero()
+
+    def _make_those_of_sending(self) -> None:
         self.deliveries_finished = self._counter(
             "deliveries_finished", "Sending attempts by what is known about them", "channel", "outcome"
         )
@@ -94,14 +105,6 @@ class Instruments:
             "deliveries_held", "Messages held by the duplicate breaker", "channel", "reason"
         )
         self.channel_pauses = self._counter("channel_pauses", "Pauses of channels found out here", "channel")
-        self.stale_writes = self._counter("stale_writes", "Writes dropped: the row had a new owner", "write")
-        self.reclaims = self._counter("reclaims", "Claims taken back from a worker, by why", "what", "cause")
-        self.lease_changes = self._counter("lease_changes", "Buckets acquired, released and lost", "change")
-        self.beats = self._counter("beats", "Heartbeats written")
-        self.beat_failures = self._counter("beat_failures", "Heartbeats that could not be written")
-        self.restarts = self._counter("restarts", "Children that ended and were replaced", "kind", "reason")
-        self.database_errors = self._counter("database_errors", "Database errors that a loop survived", "loop")
-        self._start_from_zero()
 
     def child(self, metric: Instrument, *labels: str) -> Instrument:
         """Return the series of a metric with these label values, from a cache that costs a tenth of `labels()`."""

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from . import arrays
@@ -143,18 +143,17 @@ def fold_events(
         fold.add(event)
     batches = list(fold.touched.values())
     _number(connection, batches, ids)
+    lease: dict[str, Any] = {"bucket": bucket, "owner": owner, "epoch": epoch}
     try:
         with sent_together(connection):
             held = ask_for_lease(connection, bucket, owner, epoch)
-            _write(connection, {"bucket": bucket, "owner": owner, "epoch": epoch}, batches, fold.filtered)
+            _write(connection, lease, batches, fold.filtered)
     except HELD:
         old = [batch.id for batch in batches if batch.id is not None and not batch.is_new]
-        numbers = [event.id for event in events]
-        raise who_is_held(connection, bucket=bucket, owner=owner, epoch=epoch, events=numbers, batches=old) from None
+        raise who_is_held(connection, **lease, events=[event.id for event in events], batches=old) from None
     if not held():
         raise LeaseLostError(bucket, epoch)
-    earliest = min((batch.deliver_at for batch in batches), default=None)
-    return Folded(events, clock, reached, earliest, len(rows))
+    return Folded(events, clock, reached, min((batch.deliver_at for batch in batches), default=None), len(rows))
 
 
 def _pending(

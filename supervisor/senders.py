@@ -201,7 +201,7 @@ def _rest(channels: Mapping[str, Channel]) -> None:
         if isinstance(channel, RestingChannel):
             try:
                 channel.rest()
-            except Exception:
+            except Exception:  # a project's own channel may raise anything; nothing was to be sent, and others rest too
                 logger.exception("channel cannot rest", extra={"fields": {"channel": name}})
 
 
